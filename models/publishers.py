@@ -1,5 +1,6 @@
 """Publishers and the people who act: profile, application, roles."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from models.base import Message
@@ -52,4 +53,27 @@ class Standing(Message):
     """
 
     roles: tuple[Role, ...] = ()
-    reply_by: str = ""
+    reply_by: datetime | None = None
+
+
+class ApplicationState(Message):
+    """Everything that a publisher's process knows of itself. Changed only by policies.application.apply."""
+
+    id: str
+    #: digest of the stored profile
+    profile: str
+    status: ApplicationStatus = ApplicationStatus.UNCONFIRMED
+    revision: int = 0
+    applied: datetime
+    #: by when the side whose turn it is acts; None when nobody has to
+    due: datetime | None = None
+    remind_at: datetime | None = None
+    seen: tuple[str, ...] = ()
+
+
+class ApplicationSnapshot(Message):
+    id: str
+    revision: int
+    status: ApplicationStatus
+    profile: str
+    due: datetime | None = None

@@ -1,0 +1,94 @@
+"""The state of a product: what is open, what is live, and whether the listing is fit."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from models.base import Message
+from models.content import Track
+from models.lifecycle import Proposal
+
+
+class ListingStatus(StrEnum):
+    UNPUBLISHED = "unpublished"
+    PUBLISHED = "published"
+    HOLD = "hold"
+    REVOKED = "revoked"
+
+
+class OpenSubmission(Message):
+    """The one submission of a track that may still change something; a newer one supersedes it."""
+
+    id: str
+    number: int
+    track: Track
+
+
+class PublicationOrder(Message):
+    """An approved submission asks to be published; the product does one after the other."""
+
+    submission: str
+    number: int
+    track: Track
+    content: str
+    release: str = ""
+    #: revision of the submission that asks: part of the idempotency key
+    revision: int
+
+
+class ProductState(Message):
+    """Everything a product's process knows. Changed only by policies.product.apply."""
+
+    id: str
+    publisher: str
+    status: ListingStatus = ListingStatus.UNPUBLISHED
+    revision: int = 0
+    #: number of the latest submission
+    numbered: int = 0
+    open: tuple[OpenSubmission, ...] = ()
+    queue: tuple[PublicationOrder, ...] = ()
+    #: digest of the published release set and of the content manifest shown
+    release: str = ""
+    content: str = ""
+    submission: str = ""
+    proposal: Proposal | None = None
+    #: why the listing is on hold or revoked; the public sees it
+    reason: str = ""
+    #: a hold that nobody ends turns into a revocation then
+    hold_until: datetime | None = None
+    before: ListingStatus | None = None
+    decided_by: str = ""
+    seen: tuple[str, ...] = ()
+
+
+class ProductSnapshot(Message):
+    id: str
+    revision: int
+    status: ListingStatus
+    numbered: int = 0
+    release: str = ""
+    content: str = ""
+    submission: str = ""
+    proposal: Proposal | None = None
+    reason: str = ""
+    hold_until: datetime | None = None
+    waiting: tuple[str, ...] = ()
+
+
+class Submitted(Message):
+    """Answer to a submission: its number within the product, and the older one that it superseded."""
+
+    submission: str
+    number: int
+    superseded: str = ""
+
+
+class NewSubmission(Message):
+    """Tells a product of a new submission whose content is stored already."""
+
+    id: str
+    actor: str
+    publisher: str
+    product: str
+    content: str
+    track: Track = Track.VERSION
+    certify: bool = False

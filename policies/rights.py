@@ -1,0 +1,85 @@
+"""Who may do what: one table. Every command is judged by it when it is drained from the inbox."""
+
+from models.commands import (
+    PRODUCT_COMMANDS,
+    PUBLISHER_COMMANDS,
+    SUBMISSION_COMMANDS,
+    Command,
+)
+from models.errors import NotAllowed
+from models.publishers import Role, Standing
+
+_MODERATION = frozenset({Role.MODERATOR, Role.SECOND_APPROVER, Role.ADMIN})
+_REVIEW = _MODERATION | {Role.REVIEWER}
+_SECOND = frozenset({Role.SECOND_APPROVER, Role.ADMIN})
+_PUBLISHER = frozenset({Role.PUBLISHER})
+_OPS = frozenset({Role.OPS, Role.ADMIN})
+
+#: act of a command -> roles of which one is enough. Source: domain.md, "People" and "Decisions".
+SUBMISSION_RIGHTS: dict[str, frozenset[Role]] = {
+    "approve": _MODERATION,
+    "request_changes": _MODERATION,
+    "reject": _MODERATION,
+    "confirm": _SECOND,
+    "decline": _SECOND,
+    "waive": _MODERATION | {Role.SECURITY},
+    "ask_waiver": _PUBLISHER,
+    "resubmit": _PUBLISHER,
+    "answer": _PUBLISHER,
+    "withdraw": _PUBLISHER,
+    "appeal": _PUBLISHER,
+    "revive": _PUBLISHER,
+    # told by the product's own process, in the name of the publisher's member who submitted the newer one
+    "supersede": _PUBLISHER,
+    "pause": _OPS,
+    "resume": _OPS,
+    "undo": _MODERATION,
+    "assign": _MODERATION,
+    "note": _REVIEW | {Role.SECURITY, Role.OPS},
+    "reply": _MODERATION,
+    "publish_without_badge": _PUBLISHER,
+}
+
+PRODUCT_RIGHTS: dict[str, frozenset[Role]] = {
+    "hold": _MODERATION | {Role.SECURITY},
+    "revoke": _MODERATION | {Role.SECURITY},
+    "recover": _MODERATION | {Role.SECURITY},
+    "confirm": _SECOND,
+    "decline": _SECOND,
+    "undo": _MODERATION,
+}
+
+PUBLISHER_RIGHTS: dict[str, frozenset[Role]] = {
+    "confirm_email": _PUBLISHER,
+    "approve": _MODERATION,
+    "ask_information": _MODERATION,
+    "give_information": _PUBLISHER,
+    "decline": _MODERATION,
+    "defer": _MODERATION,
+    "change_profile": _PUBLISHER,
+}
+
+
+def demand(rights: dict[str, frozenset[Role]], command: Command, standing: Standing) -> None:
+    """Raise NotAllowed unless one of the actor's roles may give this command.
+
+    Staff who belong to the publisher act as its members only: neither proposer nor approver belongs to the publisher.
+    """
+    allowed = rights[command.act]
+    roles = {Role.PUBLISHER} if Role.PUBLISHER in standing.roles else set(standing.roles)
+    if not roles & allowed:
+        wanted = ", ".join(sorted(allowed))
+        held = ", ".join(sorted(standing.roles)) or "none"
+        raise NotAllowed(
+            f"{command.act} is for: {wanted}; your roles here: {held}. Ask an admin if you should have one."
+        )
+
+
+def unguarded() -> set[str]:
+    """Acts without a row in the tables above: empty, or a test fails."""
+    tables = (
+        (SUBMISSION_COMMANDS, SUBMISSION_RIGHTS),
+        (PRODUCT_COMMANDS, PRODUCT_RIGHTS),
+        (PUBLISHER_COMMANDS, PUBLISHER_RIGHTS),
+    )
+    return {command.act for commands, rights in tables for command in commands if command.act not in rights}
