@@ -91,6 +91,8 @@ class Proposal(Message):
     finding: str = ""
     #: the proposed waiver as stored, by digest, since a waiver's evidence may be long
     waiver: str = ""
+    #: the deadline that goes on when the proposal is dropped
+    suspended: Deadline | None = None
 
 
 class Outcome(Message):
@@ -120,6 +122,11 @@ class Undoable(Message):
     proposal: Proposal | None = None
     outcome: Outcome | None = None
     warned: bool = False
+    responded: bool = False
+    appealed: bool = False
+    rejected_by: str = ""
+    #: digest of the waiver that the decision put in force
+    waiver: str = ""
 
 
 class SubmissionState(Message):
@@ -153,6 +160,8 @@ class SubmissionState(Message):
     #: who rejected it last: an appeal is judged by somebody else
     rejected_by: str = ""
     appealed: bool = False
+    #: certification ended without a badge: the publisher mends, or publishes without it
+    uncertified: bool = False
     assignee: str = ""
     #: ids of the commands judged already (the server forgets update ids at continue-as-new)
     seen: tuple[str, ...] = ()
