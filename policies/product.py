@@ -1,0 +1,173 @@
+"""The life of a product: which submission counts, one publication at a time, hold, revoke, recover."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from models import commands as c
+from models.errors import NotAllowed
+from models.lifecycle import Proposal, ProposedAct
+from models.notices import NoticeKind as N
+from models.policy import Remediation
+from models.products import (
+    ListingStatus,
+    NewSubmission,
+    OpenSubmission,
+    ProductSnapshot,
+    ProductState,
+    PublicationOrder,
+)
+from models.publishers import Standing
+from policies.rights import PRODUCT_RIGHTS, demand
+
+_REMEMBERED = 100
+
+
+class Change(NamedTuple):
+    state: ProductState
+    notices: tuple[N, ...] = ()
+    #: the older submission of the same track, which has to be told
+    superseded: str = ""
+
+
+def submit(state: ProductState, new: NewSubmission) -> Change:
+    """Number a submission. A newer one of the same track supersedes the older, unless that is being published."""
+    if new.publisher != state.publisher:
+        raise NotAllowed("This product belongs to another publisher.")
+    if any(known.id == new.id for known in state.open):
+        return Change(state)
+    publishing = {order.submission for order in state.queue}
+    older = next((o for o in state.open if o.track is new.track and o.id not in publishing), None)
+    number = state.numbered + 1
+    kept = tuple(known for known in state.open if known is not older)
+    changed = state.model_copy(
+        update={"numbered": number, "open": (*kept, OpenSubmission(id=new.id, number=number, track=new.track))}
+    )
+    return Change(_revised(changed), superseded=older.id if older else "")
+
+
+def order(state: ProductState, publication: PublicationOrder) -> ProductState:
+    """Queue a publication; ordered again (same submission), it is queued once."""
+    if any(queued.submission == publication.submission for queued in state.queue):
+        return state
+    return state.model_copy(update={"queue": (*state.queue, publication)})
+
+
+def recall(state: ProductState, submission: str) -> ProductState:
+    """An undone approval leaves the queue."""
+    return state.model_copy(update={"queue": tuple(o for o in state.queue if o.submission != submission)})
+
+
+def closed(state: ProductState, submission: str) -> ProductState:
+    """A submission has ended: it is superseded by nothing any more."""
+    return state.model_copy(update={"open": tuple(o for o in state.open if o.id != submission)})
+
+
+def published(state: ProductState, publication: PublicationOrder) -> Change:
+    """A new version in the catalog also ends a hold or a revocation: it is the way to mend one."""
+    recovered = state.status in (ListingStatus.HOLD, ListingStatus.REVOKED)
+    done = recall(closed(state, publication.submission), publication.submission)
+    update = {
+        "status": ListingStatus.PUBLISHED,
+        "release": publication.release or state.release,
+        "content": publication.content,
+        "submission": publication.submission,
+        "reason": "",
+        "hold_until": None,
+        "proposal": None,
+        "before": None,
+    }
+    notices = (N.RECOVERED, N.RELEASE_PUBLISHED) if recovered else (N.RELEASE_PUBLISHED,)
+    return Change(_revised(done.model_copy(update=update)), notices)
+
+
+def failed(state: ProductState, publication: PublicationOrder) -> ProductState:
+    return recall(state, publication.submission)
+
+
+def tell(state: ProductState, command: c.Command, standing: Standing, clocks: Remediation, now: datetime) -> Change:
+    """Judge hold, revoke, recover and their confirmation. NotAllowed says what is allowed now. Repeated: no change."""
+    if command.id in state.seen:
+        return Change(state)
+    demand(PRODUCT_RIGHTS, command, standing)
+    change = _judged(state, command, clocks, now)
+    seen = (*state.seen, command.id)[-_REMEMBERED:]
+    return change._replace(state=_revised(change.state.model_copy(update={"seen": seen})))
+
+
+def _judged(state: ProductState, command: c.Command, clocks: Remediation, now: datetime) -> Change:
+    live = {ListingStatus.PUBLISHED, ListingStatus.HOLD}
+    match command:
+        case c.Hold() if state.status is ListingStatus.PUBLISHED and state.proposal is None:
+            return _proposed(state, ProposedAct.HOLD, command, N.HOLD_PROPOSED)
+        case c.Revoke() if state.status in live and state.proposal is None:
+            return _proposed(state, ProposedAct.REVOKE, command, N.REVOCATION_PROPOSED)
+        case c.Recover() if state.status in (ListingStatus.HOLD, ListingStatus.REVOKED):
+            return Change(_listed(state, ListingStatus.PUBLISHED, "", None, command.actor), (N.RECOVERED,))
+        case c.Confirm() if state.proposal is not None:
+            if state.proposal.actor == command.actor:
+                raise NotAllowed("The approver is not the proposer: somebody else has to confirm.")
+            return _confirmed(state, state.proposal, command.actor, clocks, now)
+        case c.Decline() if state.proposal is not None:
+            return Change(state.model_copy(update={"proposal": None}), (N.PROPOSAL_DECLINED,))
+        case c.Undo() if state.proposal is not None:
+            return Change(state.model_copy(update={"proposal": None}))
+        case c.Undo() if state.before is not None:
+            return Change(_listed(state, state.before, "", None, command.actor), (N.CORRECTION,))
+        case _:
+            waiting = f", with a proposal to {state.proposal.act}" if state.proposal else ""
+            raise NotAllowed(f"{command.act} does not apply: the listing is {state.status}{waiting}.")
+
+
+def _proposed(state: ProductState, act: ProposedAct, command: c.Command, notice: N) -> Change:
+    if not command.text.strip():
+        raise NotAllowed("Say why: the public and the publisher see the reason.")
+    proposal = Proposal(act=act, actor=command.actor, text=command.text)
+    return Change(state.model_copy(update={"proposal": proposal}), (notice,))
+
+
+def _confirmed(state: ProductState, proposal: Proposal, actor: str, clocks: Remediation, now: datetime) -> Change:
+    if proposal.act is ProposedAct.HOLD:
+        until = now + timedelta(days=clocks.hold_days)
+        return Change(_listed(state, ListingStatus.HOLD, proposal.text, until, actor), (N.ON_HOLD,))
+    return Change(_listed(state, ListingStatus.REVOKED, proposal.text, None, actor), (N.REVOKED,))
+
+
+def hold_over(state: ProductState, now: datetime) -> Change:
+    """A hold lasts at most its term, then the listing is revoked: the policy's clock acts alone (domain.md)."""
+    if state.status is not ListingStatus.HOLD or state.hold_until is None or state.hold_until > now:
+        return Change(state)
+    return Change(_revised(_listed(state, ListingStatus.REVOKED, state.reason, None, "")), (N.REVOKED,))
+
+
+def _listed(
+    state: ProductState, status: ListingStatus, reason: str, until: datetime | None, actor: str
+) -> ProductState:
+    update = {
+        "status": status,
+        "reason": reason,
+        "hold_until": until,
+        "proposal": None,
+        "before": state.status,
+        "decided_by": actor,
+    }
+    return state.model_copy(update=update)
+
+
+def _revised(state: ProductState) -> ProductState:
+    return state.model_copy(update={"revision": state.revision + 1})
+
+
+def snapshot_of(state: ProductState) -> ProductSnapshot:
+    return ProductSnapshot(
+        id=state.id,
+        revision=state.revision,
+        status=state.status,
+        numbered=state.numbered,
+        release=state.release,
+        content=state.content,
+        submission=state.submission,
+        proposal=state.proposal,
+        reason=state.reason,
+        hold_until=state.hold_until,
+        waiting=tuple(queued.submission for queued in state.queue),
+    )

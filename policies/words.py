@@ -1,0 +1,151 @@
+"""Whose turn it is, what comes next, by when: the same words on every object, page, mail and answer."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from models.lifecycle import Snapshot, Stage, SubmissionState, Turn
+from models.products import ListingStatus, ProductSnapshot
+from models.publishers import ApplicationSnapshot, ApplicationStatus
+
+
+class Situation(NamedTuple):
+    """`status` is the domain's status word; `turn` and `next` are for people; `by` is when the turn should be over."""
+
+    status: str
+    turn: str
+    next: str
+    by: datetime | None = None
+
+
+_TURNS: dict[Turn, str] = {
+    Turn.HUB: "the hub's",
+    Turn.MODERATOR: "the moderators'",
+    Turn.SECOND_APPROVER: "a second approver's",
+    Turn.PUBLISHER: "the publisher's",
+    Turn.CERTIFIER: "the certifiers'",
+    Turn.NOBODY: "nobody's",
+}
+
+#: stage -> (status word of domain.md, what comes next)
+_STAGES: dict[Stage, tuple[str, str]] = {
+    Stage.ONBOARDING: ("submitted", "The sources are resolved to digests, then every check runs."),
+    Stage.CHECKING: ("submitted", "The scan and all checks run; then a moderator reviews everything in one pass."),
+    Stage.READY: ("in review", "A moderator approves, or returns everything that is wrong in one review."),
+    Stage.WAITING: ("changes requested", "The publisher mends the findings and resubmits, or answers."),
+    Stage.CERTIFYING: ("certifying", "The certifiers test every platform, then the product is published."),
+    Stage.PUBLISHING: ("publishing", "The approved digests are copied into the hub's registry, tags last."),
+    Stage.PUBLISHED: ("published", "Nothing: the product is in the catalog, and watched for new advisories."),
+    Stage.REJECTED: ("rejected", "The publisher may appeal until the submission is closed for good."),
+    Stage.EXPIRED: ("expired", "The publisher may revive it, or resubmit, until it is closed for good."),
+    Stage.WITHDRAWN: ("withdrawn", "Nothing: a new submission can be made at any time."),
+    Stage.SUPERSEDED: ("superseded", "Nothing: the newer submission takes its place."),
+    Stage.CLOSED: ("closed", "Nothing: the term for a revival or an appeal is over."),
+}
+
+
+def of_submission(snapshot: Snapshot) -> Situation:
+    status, next_ = _STAGES[snapshot.stage]
+    turn = _TURNS[snapshot.turn]
+    if snapshot.turn is Turn.SECOND_APPROVER and snapshot.proposal is not None:
+        next_ = f"A second approver confirms or declines the proposal to {snapshot.proposal.act.replace('_', ' ')}."
+    elif snapshot.stage is Stage.READY and snapshot.responded:
+        next_ = "A moderator reads the publisher's answer and decides."
+    if snapshot.paused:
+        next_ = f"Paused: {snapshot.paused} The clock stands still. Then: {next_}"
+    return Situation(status, turn, next_, snapshot.due)
+
+
+def iteration_word(snapshot: Snapshot) -> str:
+    """checking | ready | waiting | responded | approved | rejected (domain.md)."""
+    match snapshot.stage:
+        case Stage.ONBOARDING | Stage.CHECKING:
+            return "checking"
+        case Stage.READY:
+            return "responded" if snapshot.responded else "ready"
+        case Stage.WAITING | Stage.EXPIRED:
+            return "waiting"
+        case Stage.CERTIFYING | Stage.PUBLISHING | Stage.PUBLISHED:
+            return "approved"
+        case _:
+            return "rejected" if snapshot.stage is Stage.REJECTED else str(snapshot.stage)
+
+
+_APPLICATION: dict[ApplicationStatus, tuple[str, str, str]] = {
+    ApplicationStatus.UNCONFIRMED: (
+        "email unconfirmed",
+        "the publisher's",
+        "The publisher opens the mailed link and confirms the address; only then the application is reviewed.",
+    ),
+    ApplicationStatus.SUBMITTED: ("submitted", "the moderators'", "A moderator verifies the publisher."),
+    ApplicationStatus.MORE_INFORMATION: (
+        "more information needed",
+        "the publisher's",
+        "The publisher answers the moderators' question.",
+    ),
+    ApplicationStatus.APPROVED: ("approved", "the publisher's", "The publisher may submit products."),
+    ApplicationStatus.DECLINED: ("declined", "nobody's", "Nothing: the application has ended."),
+    ApplicationStatus.DEFERRED: ("deferred", "the moderators'", "A moderator takes the application up again later."),
+}
+
+
+def of_application(snapshot: ApplicationSnapshot) -> Situation:
+    status, turn, next_ = _APPLICATION[snapshot.status]
+    return Situation(status, turn, next_, snapshot.due)
+
+
+_LISTINGS: dict[ListingStatus, tuple[str, str]] = {
+    ListingStatus.UNPUBLISHED: ("the publisher's", "A submission has to be approved and published."),
+    ListingStatus.PUBLISHED: ("nobody's", "Nothing: published, and watched for new advisories."),
+    ListingStatus.HOLD: ("the publisher's", "The publisher mends what the hold names; otherwise it is revoked."),
+    ListingStatus.REVOKED: ("the publisher's", "The publisher mends what the revocation names; then it recovers."),
+}
+
+
+def of_product(snapshot: ProductSnapshot) -> Situation:
+    turn, next_ = _LISTINGS[snapshot.status]
+    if snapshot.proposal is not None:
+        turn = _TURNS[Turn.SECOND_APPROVER]
+        next_ = f"A second approver confirms or declines the proposal to {snapshot.proposal.act}."
+    return Situation(str(snapshot.status), turn, next_, snapshot.hold_until)
+
+
+def snapshot_of(state: SubmissionState) -> Snapshot:
+    """What is shown of a submission's state."""
+    return Snapshot(
+        id=state.id,
+        revision=state.revision,
+        stage=state.stage,
+        turn=state.turn,
+        iteration=state.iteration,
+        release=state.release,
+        content=state.content,
+        due=state.deadline.due if state.deadline else None,
+        overdue=bool(state.deadline and state.deadline.overdue),
+        outcome=state.outcome,
+        proposal=state.proposal,
+        paused=state.paused.reason if state.paused else "",
+        responded=state.responded,
+        assignee=state.assignee,
+        policy=state.policy,
+    )
+
+
+def status_page(state: SubmissionState) -> str:
+    """Markdown for the Temporal UI: the run reads like a status page."""
+    situation = of_submission(snapshot_of(state))
+    lines = [
+        f"**{situation.status}** · iteration {state.iteration} · revision {state.revision}",
+        f"- turn: **{situation.turn}**" + (f", by {situation.by:%Y-%m-%d %H:%M} UTC" if situation.by else ""),
+        f"- next: {situation.next}",
+    ]
+    if state.release:
+        lines.append(f"- release set: `{state.release}`")
+    outcome = state.outcome
+    if outcome.requirements or outcome.guidelines or outcome.vulnerabilities:
+        lines.append(
+            f"- findings: {outcome.requirements} requirements ({len(outcome.blocking)} open), "
+            f"{outcome.guidelines} guidelines, {outcome.vulnerabilities} vulnerabilities, {outcome.waived} waived"
+        )
+    if state.proposal:
+        lines.append(f"- proposed: {state.proposal.act}")
+    return "\n".join(lines)
