@@ -1,0 +1,189 @@
+"""One database: SQLite for one machine, PostgreSQL at scale. The same code runs on both; only the URL differs."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, ColumnElement, Connection, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.errors import Permanent, WharfingerError
+
+T = TypeVar("T")
+
+#: how long a writer of another process is waited for, seconds
+BUSY_SECONDS = 30
+#: how often a transaction that lost a race is run again
+_TRIES = 8
+#: SQLSTATEs of a lost race: serialization failure, deadlock, lock not available
+_LOST_RACES = frozenset({"40001", "40P01", "55P03"})
+#: rows of one INSERT: SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535
+_ROWS = 500
+
+
+class InvalidDatabase(Permanent):
+    """A database URL that is neither SQLite nor PostgreSQL."""
+
+
+class RowMissing(WharfingerError):
+    """A process reports on something that is not in the database (restored from an older copy, say).
+
+    Not permanent on purpose: the report is repeated until the reconciler has restored the row, so nothing is lost.
+    """
+
+
+def database_url(place: str | Path) -> URL:
+    """The SQLAlchemy URL of a path, `sqlite:///PATH` or `postgresql://...`, with our drivers."""
+    if isinstance(place, Path) or "://" not in place:
+        return URL.create("sqlite+aiosqlite", database=str(place))
+    url = make_url(place)
+    match url.get_backend_name():
+        case "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise InvalidDatabase(f"{other} is not supported: use sqlite:///PATH or postgresql://USER@HOST/NAME.")
+
+
+class Database:
+    """Sessions for readers and writers. One object per process and event loop; `close` it at the end.
+
+    >>> database = Database("sqlite:///wharfinger.sqlite")
+    >>> async with database.transaction() as session: ...
+    """
+
+    def __init__(self, url: str | Path, *, connections: int = 8) -> None:
+        self.url = database_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(self.url, connections) if self.is_sqlite else _postgresql(self.url, connections)
+        self._readers = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+        self._writers = async_sessionmaker(
+            self.engine.execution_options(writes=True), class_=AsyncSession, expire_on_commit=False
+        )
+        # SQLite has one writer at a time, and those who wait for it sleep and try again: within the process we queue
+        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """For reading: one consistent view on SQLite, committed rows on PostgreSQL. Nothing is written."""
+        async with self._readers() as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """For writing: commits at the end, rolls back when an exception leaves the block.
+
+        The block cannot be run again when it loses a race (deadlock on PostgreSQL); `write` does that.
+        """
+        async with self._turn, self._writers() as session, session.begin():
+            yield session
+
+    async def write(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, and again when it loses a race. `work` has no other effects than its rows."""
+        for tried in range(1, _TRIES + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except DBAPIError as error:
+                if tried == _TRIES or not lost_a_race(error):
+                    raise
+            await asyncio.sleep(random.uniform(0.01, 0.02) * 2**tried)  # noqa: S311 - not a secret
+        raise AssertionError("unreachable")
+
+    async def migrate(self) -> None:
+        """Bring the schema to this version of the program."""
+        await migrate(self.url)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def lost_a_race(error: DBAPIError) -> bool:
+    """Whether the same transaction can succeed when it is run again."""
+    if getattr(error.orig, "sqlstate", None) in _LOST_RACES:
+        return True
+    return "database is locked" in str(error.orig)
+
+
+def _sqlite(url: URL, connections: int) -> AsyncEngine:
+    if url.database not in (None, "", ":memory:"):
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, pool_size=connections, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        # SQLite's defaults are a rollback journal, foreign keys off and two syncs for each commit
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_SECONDS * 1000}",
+            "journal_mode = WAL",
+            "foreign_keys = ON",
+            "synchronous = NORMAL",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # a reader that turns writer later may find that it has lost: a writer says so at once
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL, connections: int) -> AsyncEngine:
+    # a pooled connection may be older than the server's latest start
+    return create_async_engine(url, pool_size=connections, max_overflow=connections, pool_pre_ping=True)
+
+
+async def migrate(url: str | Path | URL) -> None:
+    """Upgrade the database at `url` to the newest schema; an empty one gets all of it. Safe to run by several."""
+    from store.migrations.run import upgrade  # alembic is slow to import, and most processes never migrate
+
+    await upgrade(url if isinstance(url, URL) else database_url(url))
+
+
+async def insert_new(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], key: Sequence[str]
+) -> list[Any]:
+    """Insert the rows that are not there yet and return the first `key` column of those that were inserted."""
+    inserted: list[Any] = []
+    for start in range(0, len(rows), _ROWS):
+        statement = _insert(session)(table).values([dict(row) for row in rows[start : start + _ROWS]])
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+        result = await session.exec(statement.returning(table.__table__.c[key[0]]))  # type: ignore[attr-defined]
+        inserted.extend(row[0] for row in result.all())
+    return inserted
+
+
+async def put_row(
+    session: AsyncSession,
+    table: type[SQLModel],
+    row: Mapping[str, Any],
+    key: Sequence[str],
+    keep: Sequence[str] = (),
+    only_if: ColumnElement[bool] | None = None,
+) -> None:
+    """Insert a row, or replace the one with the same key: all columns but `keep`."""
+    statement = _insert(session)(table).values(**row)
+    changed = {name: statement.excluded[name] for name in row if name not in key and name not in keep}
+    if changed:
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed, where=only_if)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    await session.exec(statement)
+
+
+def _insert(session: AsyncSession) -> Callable[[type[SQLModel]], Any]:
+    """Both dialects know ON CONFLICT, each by its own function."""
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
