@@ -27,8 +27,7 @@ class PublicationOrder(Message):
     """An approved submission asks to be published; the product does one after the other."""
 
     submission: str
-    number: int
-    track: Track
+    track: Track = Track.VERSION
     content: str
     release: str = ""
     #: revision of the submission that asks: part of the idempotency key

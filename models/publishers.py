@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.base import Message
+from models.policy import Deadlines
 
 
 class Role(StrEnum):
@@ -77,3 +78,12 @@ class ApplicationSnapshot(Message):
     status: ApplicationStatus
     profile: str
     due: datetime | None = None
+
+
+class PublisherStart(Message):
+    """Starts a PublisherWorkflow; `terms` is the slice of the policy in force, `state` what continue-as-new carries."""
+
+    id: str
+    profile: str
+    terms: Deadlines
+    state: ApplicationState | None = None

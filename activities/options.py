@@ -1,0 +1,94 @@
+"""How long each activity may take and how it is tried again. Business deadlines are the workflows' timers, not these."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+from models.addresses import MAIL_QUEUE, SCANNING_QUEUE
+from models.errors import PERMANENT_ERRORS
+
+#: unlimited attempts: an outage delays, never fails
+_PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+    non_retryable_error_types=PERMANENT_ERRORS,
+)
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of workflow.execute_activity_method."""
+
+    task_queue: str
+    start_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+    priority: Priority
+
+
+class LocalOptions(TypedDict, total=False):
+    """Keyword arguments of workflow.execute_local_activity_method."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+#: a few statements in one transaction
+RECORD: Options = {"start_to_close_timeout": timedelta(seconds=30), "retry_policy": _PATIENT}
+
+#: one look into a table; local, because it costs a marker instead of six events
+LOOK_UP: LocalOptions = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": _PATIENT}
+
+#: a few requests to a source registry
+ONBOARD: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _PATIENT}
+
+#: rules over stored reports
+EXAMINE: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _PATIENT}
+
+
+#: priority keys: 1 is served first
+PUBLISHERS_PUSH = 2
+PUBLICATION_FIRST = 1
+
+
+def scan(publisher: str) -> Options:
+    """A scan heartbeats; one publisher's flood of scans does not hold up another's (fairness)."""
+    return {
+        "task_queue": SCANNING_QUEUE,
+        "start_to_close_timeout": timedelta(hours=2),
+        "heartbeat_timeout": timedelta(seconds=60),
+        "retry_policy": _PATIENT,
+        "cancellation_type": ActivityCancellationType.TRY_CANCEL,
+        "priority": Priority(priority_key=PUBLISHERS_PUSH, fairness_key=publisher),
+    }
+
+
+def publish(publisher: str) -> Options:
+    """Copying blobs heartbeats; it goes before scans, because people wait for what they have approved."""
+    return {
+        "task_queue": SCANNING_QUEUE,
+        "start_to_close_timeout": timedelta(hours=2),
+        "heartbeat_timeout": timedelta(seconds=60),
+        "retry_policy": _PATIENT,
+        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        "priority": Priority(priority_key=PUBLICATION_FIRST, fairness_key=publisher),
+    }
+
+
+def mail_shift(seconds: int) -> Options:
+    return {
+        "task_queue": MAIL_QUEUE,
+        "start_to_close_timeout": timedelta(seconds=seconds + 120),
+        "heartbeat_timeout": timedelta(seconds=30),
+        "retry_policy": _PATIENT,
+    }
+
+
+RECONCILE: Options = {
+    "start_to_close_timeout": timedelta(minutes=30),
+    "heartbeat_timeout": timedelta(minutes=2),
+    "retry_policy": _PATIENT,
+}

@@ -1,0 +1,118 @@
+"""Orders: what a workflow hands to an activity or to another workflow. Ids and digests only."""
+
+from models.base import Message
+from models.content import Track
+from models.events import Examined
+from models.products import ListingStatus, ProductState
+
+
+class SubmissionStart(Message):
+    """Starts a SubmissionWorkflow. The content manifest is stored under its digest."""
+
+    id: str
+    publisher: str
+    product: str
+    content: str
+    track: Track = Track.VERSION
+    certify: bool = False
+
+
+class ProductStart(Message):
+    """Starts a ProductWorkflow; `state` is what continue-as-new carries over."""
+
+    id: str
+    publisher: str
+    state: ProductState | None = None
+
+
+class IterationOrder(Message):
+    """One iteration of a submission: what onboarding and the checks work on."""
+
+    submission: str
+    iteration: int
+    content: str
+    release: str = ""
+
+
+class ScanOrder(Message):
+    """Scan every image of a release set, then run all the rules over what was found."""
+
+    publisher: str
+    order: IterationOrder
+
+
+class ImageOrder(Message):
+    """One image to scan, by digest, from the source repository of its tier."""
+
+    submission: str
+    iteration: int
+    content: str
+    tier: str
+    digest: str
+    platform: str
+    size: int
+
+
+class ImageScanned(Message):
+    """Digest of the stored report; `problem` is what the publisher has to mend when the image cannot be read."""
+
+    digest: str
+    report: str = ""
+    problem: str = ""
+
+
+class ScanResult(Message):
+    """Answer of a scan of a submission's iteration."""
+
+    examined: Examined
+
+
+class StandingQuestion(Message):
+    actor: str
+    publisher: str
+
+
+class MailShift(Message):
+    """One turn of the mailroom's activity: it drains the outbox for at most `seconds`, then reports."""
+
+    seconds: int
+
+
+class MailsHandled(Message):
+    sent: int = 0
+    refused: int = 0
+    postponed: int = 0
+
+
+class PublicationDone(Message):
+    """What a publication wrote; `problem` is why it cannot succeed by trying again."""
+
+    images: int = 0
+    bytes: int = 0
+    problem: str = ""
+
+
+class Repaired(Message):
+    """What the reconciler found and did, by subject."""
+
+    compared: int = 0
+    repaired: tuple[str, ...] = ()
+    archived: int = 0
+
+
+class ImagesToScan(Message):
+    images: tuple[ImageOrder, ...] = ()
+
+
+class Refusal(Message):
+    """Why something is not possible; empty when it is."""
+
+    problem: str = ""
+
+
+class ListingOrder(Message):
+    """The listing's manifests leave the registry (revoked) or come back."""
+
+    product: str
+    status: ListingStatus
+    revision: int

@@ -1,0 +1,1 @@
+"""Durable processes: deterministic, and written to be read as the business story."""

@@ -1,0 +1,105 @@
+"""The inbox: commands come as updates or as signals of the same name, and are judged when the inbox is drained."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from models.base import Message
+    from models.commands import Command
+    from models.errors import NotAllowed
+
+A = TypeVar("A", bound=Message)
+
+
+class Letter(Generic[A]):
+    """One command, and the update that waits for its answer; a signal waits for none."""
+
+    def __init__(self, command: Command, answer: "asyncio.Future[A] | None") -> None:
+        self.command = command
+        self._answer = answer
+
+    @property
+    def signalled(self) -> bool:
+        return self._answer is None
+
+    def answer(self, snapshot: A) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(snapshot)
+
+    def refuse(self, refusal: NotAllowed) -> None:
+        """An update raises to its own caller; a signal's refusal is for the audit trail. Neither fails the run."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ApplicationError(str(refusal), type="NotAllowed", non_retryable=True))
+
+
+class Inbox(Generic[A]):
+    def __init__(self) -> None:
+        self._letters: list[Letter[A]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._letters)
+
+    def put(self, command: Command) -> None:
+        self._letters.append(Letter(command, None))
+
+    async def answered(self, command: Command) -> A:
+        """Waits for the command's own answer only, not for the projection."""
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._letters.append(Letter(command, answer))
+        return await answer
+
+    def drain(self) -> Iterator[Letter[A]]:
+        while self._letters:
+            yield self._letters.pop(0)
+
+
+def told_by(answer: type[A], *commands: type[Command]) -> type:
+    """A base class with one update and one signal per command, both named after its act and feeding `self.inbox`.
+
+    Spelt out, they would be two methods of three lines for each of twenty commands that differ in a type and a name.
+    """
+    members: dict[str, Any] = {}
+    for command in commands:
+        members[command.act] = _update(command, answer)
+        members[f"{command.act}_signalled"] = _signal(command)
+    return type("Told", (), members)
+
+
+def _update(command: type[Command], answer: type[A]) -> Callable[..., Any]:
+    async def update(self: Any, told: Command) -> A:
+        result: A = await self.inbox.answered(told)
+        return result
+
+    handler: Callable[..., Any] = _typed(update, command, answer)
+    return workflow.update(name=command.act, description=_says(command))(handler)
+
+
+def _signal(command: type[Command]) -> Callable[..., None]:
+    def signal(self: Any, told: Command) -> None:
+        self.inbox.put(told)
+
+    return workflow.signal(name=command.act, description=_says(command))(_typed(signal, command, None))
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _typed(handler: F, command: type[Command], answer: type[Message] | None) -> F:
+    """The data converter reads the types of a message off the handler's annotations."""
+    handler.__annotations__ = {"told": command, "return": answer}
+    return handler
+
+
+def _says(command: type[Command]) -> str:
+    return (command.__doc__ or command.act).split("\n", 1)[0]
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Stop what a stage was doing and wait until it has let go; what it failed with no longer matters."""
+    if not task.done():
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
