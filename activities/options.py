@@ -1,4 +1,4 @@
-"""How long each activity may take and how it is tried again. Business deadlines are the workflows' timers, not these."""
+"""How long each activity may take and how it is tried again. Business deadlines are timers of workflows."""
 
 from datetime import timedelta
 from typing import TypedDict

@@ -6,6 +6,7 @@ from enum import StrEnum
 from models.base import Message
 from models.content import Track
 from models.lifecycle import Proposal
+from models.policy import Remediation
 
 
 class ListingStatus(StrEnum):
@@ -39,6 +40,8 @@ class ProductState(Message):
 
     id: str
     publisher: str
+    #: slice of the policy in force at the latest submission
+    clocks: Remediation = Remediation()
     status: ListingStatus = ListingStatus.UNPUBLISHED
     revision: int = 0
     #: number of the latest submission

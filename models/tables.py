@@ -50,9 +50,8 @@ class PublisherRow(SQLModel, table=True):
     status: ApplicationStatus = Field(default=ApplicationStatus.UNCONFIRMED, sa_type=Word(ApplicationStatus))
     #: -1 until the process has recorded something
     revision: int = -1
-    #: digest of the profile in force, and the profile itself
+    #: digest of the profile in force, a row of `content`
     profile: str = ""
-    profile_json: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     due: datetime | None = None
     snapshot: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     applied_at: datetime
@@ -119,12 +118,12 @@ class ProductRow(SQLModel, table=True):
 
 
 class ContentRow(SQLModel, table=True):
-    """A content manifest by its digest, so that pages need no blob. Private: it names source repositories."""
+    """A content manifest or a profile by its digest, so that pages need no blob. Private: it names the sources."""
 
     __tablename__ = "content"
 
     digest: str = Field(primary_key=True)
-    manifest: dict[str, Any] = Field(sa_type=Json)
+    document: dict[str, Any] = Field(sa_type=Json)
     stored_at: datetime
 
 

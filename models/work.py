@@ -3,6 +3,7 @@
 from models.base import Message
 from models.content import Track
 from models.events import Examined
+from models.policy import Remediation
 from models.products import ListingStatus, ProductState
 
 
@@ -53,12 +54,21 @@ class ImageOrder(Message):
     size: int
 
 
-class ImageScanned(Message):
-    """Digest of the stored report; `problem` is what the publisher has to mend when the image cannot be read."""
+class ImageProblem(Message):
+    """Why an image cannot be scanned, in words that the publisher can act on. `error` is the taxonomy's name of it."""
 
     digest: str
+    platform: str
+    tier: str
+    error: str
+    message: str
+
+
+class ImageScanned(Message):
+    """Digest of the stored report, or the problem that only the publisher can mend."""
+
     report: str = ""
-    problem: str = ""
+    problem: ImageProblem | None = None
 
 
 class ScanResult(Message):
@@ -101,13 +111,25 @@ class Repaired(Message):
 
 
 class ImagesToScan(Message):
+    """Images without a report under the advisories in force, and the reports of those that have one."""
+
     images: tuple[ImageOrder, ...] = ()
+    reports: tuple[str, ...] = ()
 
 
-class Refusal(Message):
-    """Why something is not possible; empty when it is."""
+class Examination(Message):
+    """All rules over one iteration: digests of the stored reports, and what could not be read."""
+
+    order: IterationOrder
+    reports: tuple[str, ...] = ()
+    problems: tuple[ImageProblem, ...] = ()
+
+
+class Admission(Message):
+    """Whether somebody may submit: `problem` is empty when so. `clocks` is the slice of the policy in force."""
 
     problem: str = ""
+    clocks: Remediation = Remediation()
 
 
 class ListingOrder(Message):

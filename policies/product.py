@@ -29,7 +29,7 @@ class Change(NamedTuple):
     superseded: str = ""
 
 
-def submit(state: ProductState, new: NewSubmission) -> Change:
+def submit(state: ProductState, new: NewSubmission, clocks: Remediation) -> Change:
     """Number a submission. A newer one of the same track supersedes the older, unless that is being published."""
     if new.publisher != state.publisher:
         raise NotAllowed("This product belongs to another publisher.")
@@ -40,7 +40,11 @@ def submit(state: ProductState, new: NewSubmission) -> Change:
     number = state.numbered + 1
     kept = tuple(known for known in state.open if known is not older)
     changed = state.model_copy(
-        update={"numbered": number, "open": (*kept, OpenSubmission(id=new.id, number=number, track=new.track))}
+        update={
+            "clocks": clocks,
+            "numbered": number,
+            "open": (*kept, OpenSubmission(id=new.id, number=number, track=new.track)),
+        }
     )
     return Change(_revised(changed), superseded=older.id if older else "")
 
@@ -84,17 +88,17 @@ def failed(state: ProductState, publication: PublicationOrder) -> ProductState:
     return recall(state, publication.submission)
 
 
-def tell(state: ProductState, command: c.Command, standing: Standing, clocks: Remediation, now: datetime) -> Change:
+def tell(state: ProductState, command: c.Command, standing: Standing, now: datetime) -> Change:
     """Judge hold, revoke, recover and their confirmation. NotAllowed says what is allowed now. Repeated: no change."""
     if command.id in state.seen:
         return Change(state)
     demand(PRODUCT_RIGHTS, command, standing)
-    change = _judged(state, command, clocks, now)
+    change = _judged(state, command, now)
     seen = (*state.seen, command.id)[-_REMEMBERED:]
     return change._replace(state=_revised(change.state.model_copy(update={"seen": seen})))
 
 
-def _judged(state: ProductState, command: c.Command, clocks: Remediation, now: datetime) -> Change:
+def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
     live = {ListingStatus.PUBLISHED, ListingStatus.HOLD}
     match command:
         case c.Hold() if state.status is ListingStatus.PUBLISHED and state.proposal is None:
@@ -106,7 +110,7 @@ def _judged(state: ProductState, command: c.Command, clocks: Remediation, now: d
         case c.Confirm() if state.proposal is not None:
             if state.proposal.actor == command.actor:
                 raise NotAllowed("The approver is not the proposer: somebody else has to confirm.")
-            return _confirmed(state, state.proposal, command.actor, clocks, now)
+            return _confirmed(state, state.proposal, command.actor, now)
         case c.Decline() if state.proposal is not None:
             return Change(state.model_copy(update={"proposal": None}), (N.PROPOSAL_DECLINED,))
         case c.Undo() if state.proposal is not None:
@@ -125,9 +129,9 @@ def _proposed(state: ProductState, act: ProposedAct, command: c.Command, notice:
     return Change(state.model_copy(update={"proposal": proposal}), (notice,))
 
 
-def _confirmed(state: ProductState, proposal: Proposal, actor: str, clocks: Remediation, now: datetime) -> Change:
+def _confirmed(state: ProductState, proposal: Proposal, actor: str, now: datetime) -> Change:
     if proposal.act is ProposedAct.HOLD:
-        until = now + timedelta(days=clocks.hold_days)
+        until = now + timedelta(days=state.clocks.hold_days)
         return Change(_listed(state, ListingStatus.HOLD, proposal.text, until, actor), (N.ON_HOLD,))
     return Change(_listed(state, ListingStatus.REVOKED, proposal.text, None, actor), (N.REVOKED,))
 

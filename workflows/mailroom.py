@@ -3,9 +3,10 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.mail import MailActivities
-    from models.work import MailShift, MailsHandled
+
+    from activities import options
+    from models.work import MailsHandled, MailShift
 
 #: shifts until the history is begun anew
 _SHIFTS = 100

@@ -5,19 +5,19 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.people import PeopleActivities
     from activities.publication import PublicationActivities
     from activities.recording import RecordingActivities
+
+    from activities import options
     from models import events as e
     from models.addresses import submission_address
     from models.commands import PRODUCT_COMMANDS, Supersede
     from models.errors import NotAllowed
     from models.notices import NoticeKind
-    from models.policy import Remediation
     from models.products import ListingStatus, NewSubmission, ProductSnapshot, ProductState, PublicationOrder, Submitted
     from models.recording import Entry, ProductRecording
     from models.work import ListingOrder, ProductStart, PublicationDone, StandingQuestion, SubmissionStart
@@ -46,7 +46,6 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         self._arrivals: list[_Arrival] = []
         self._unrecorded: list[Entry] = []
         self._state = start.state or ProductState(id=start.id, publisher=start.publisher)
-        self._clocks = Remediation()
 
     @workflow.run
     async def run(self, start: ProductStart) -> None:
@@ -78,11 +77,11 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     async def _welcome(self, arrival: _Arrival) -> None:
         """Number it, start its process, and tell the older one of its track that it is superseded."""
         new = arrival.new
-        refusal = await workflow.execute_local_activity_method(PeopleActivities.may_submit, new, **options.LOOK_UP)
+        admission = await workflow.execute_local_activity_method(PeopleActivities.may_submit, new, **options.LOOK_UP)
         try:
-            if refusal.problem:
-                raise NotAllowed(refusal.problem)
-            change = life.submit(self._state, new)
+            if admission.problem:
+                raise NotAllowed(admission.problem)
+            change = life.submit(self._state, new, admission.clocks)
         except NotAllowed as refused:
             error = ApplicationError(str(refused), type="NotAllowed", non_retryable=True)
             if not arrival.answer.done():
@@ -123,7 +122,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         """A submission that has ended meanwhile need not be told any more."""
         try:
             await workflow.get_external_workflow_handle(submission_address(submission)).signal(name, message)
-        except ApplicationError as gone:
+        except FailureError as gone:
             workflow.logger.info("%s was not told %s: %s", submission, name, gone)
 
     # --- publication ----------------------------------------------------------------------------------------------
@@ -172,7 +171,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
                 event=command.act, at=workflow.now(), actor=command.actor, command=command.id, text=command.text
             )
             try:
-                change = life.tell(self._state, command, standing, self._clocks, workflow.now())
+                change = life.tell(self._state, command, standing, workflow.now())
             except NotAllowed as refusal:
                 letter.refuse(refusal)
                 if letter.signalled:

@@ -6,12 +6,12 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.people import PeopleActivities
     from activities.recording import RecordingActivities
+
+    from activities import options
     from models.commands import PUBLISHER_COMMANDS
     from models.errors import NotAllowed
-    from models.policy import Deadlines
     from models.publishers import ApplicationSnapshot, ApplicationState, PublisherStart
     from models.recording import ApplicationRecording, Entry
     from models.work import StandingQuestion

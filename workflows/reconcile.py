@@ -3,8 +3,9 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.reconciling import ReconcileActivities
+
+    from activities import options
     from models.work import Repaired
 
 

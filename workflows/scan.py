@@ -5,10 +5,11 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.examination import ExaminationActivities
     from activities.scanning import ScanActivities
-    from models.work import ScanOrder, ScanResult
+
+    from activities import options
+    from models.work import Examination, ScanOrder, ScanResult
 
 
 @workflow.defn
@@ -17,15 +18,19 @@ class ScanWorkflow:
 
     @workflow.run
     async def run(self, scan: ScanOrder) -> ScanResult:
-        images = await workflow.execute_activity_method(ScanActivities.images_to_scan, scan.order, **options.RECORD)
-        # an image without a branch has a report already, by digest and advisory snapshot
-        await asyncio.gather(
+        planned = await workflow.execute_activity_method(ScanActivities.images_to_scan, scan.order, **options.RECORD)
+        scanned = await asyncio.gather(
             *(
                 workflow.execute_activity_method(
                     ScanActivities.scan_image, image, summary=image.platform, **options.scan(scan.publisher)
                 )
-                for image in images.images
+                for image in planned.images
             )
         )
-        examined = await workflow.execute_activity_method(ExaminationActivities.examine, scan.order, **options.EXAMINE)
+        examination = Examination(
+            order=scan.order,
+            reports=(*planned.reports, *(image.report for image in scanned if image.report)),
+            problems=tuple(image.problem for image in scanned if image.problem),
+        )
+        examined = await workflow.execute_activity_method(ExaminationActivities.examine, examination, **options.EXAMINE)
         return ScanResult(examined=examined)

@@ -7,10 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities import options
     from activities.examination import ExaminationActivities
     from activities.onboarding import OnboardingActivities
     from activities.people import PeopleActivities
+
+    from activities import options
     from activities.recording import RecordingActivities
     from models import events as e
     from models.addresses import product_address, scan_address
@@ -22,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from models.products import PublicationOrder
     from models.publishers import Standing
     from models.recording import Entry, SubmissionRecording
-    from models.work import IterationOrder, ScanOrder, StandingQuestion, SubmissionStart
+    from models.work import Examination, IterationOrder, ScanOrder, StandingQuestion, SubmissionStart
     from policies import lifecycle, words
     from policies.stages import Change
 
@@ -116,7 +117,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         """Scan and rules, all of them, before a moderator is told. A listing edit brings no image to scan."""
         if self._state.track is Track.LISTING:
             return await workflow.execute_activity_method(
-                ExaminationActivities.examine, self._order(), **options.EXAMINE
+                ExaminationActivities.examine, Examination(order=self._order()), **options.EXAMINE
             )
         result = await workflow.execute_child_workflow(
             ScanWorkflow.run,

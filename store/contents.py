@@ -1,0 +1,25 @@
+"""Documents by digest: content manifests and publishers' profiles, kept as rows so that pages and mails need no blob."""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import Message, canonical_json, digest_of
+from models.tables import ContentRow
+from store.database import insert_new
+
+M = TypeVar("M", bound=Message)
+
+
+async def save(session: AsyncSession, document: Message) -> str:
+    """Store once and return the digest, which is that of the blob with the same document."""
+    digest = digest_of(canonical_json(document))
+    row = ContentRow(digest=digest, document=document.model_dump(mode="json"), stored_at=datetime.now(UTC))
+    await insert_new(session, ContentRow, [row.model_dump()], ("digest",))
+    return digest
+
+
+async def find(session: AsyncSession, model: type[M], digest: str) -> M | None:
+    row = await session.get(ContentRow, digest) if digest else None
+    return None if row is None else model.model_validate(row.document)

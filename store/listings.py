@@ -1,0 +1,129 @@
+"""The public catalog: what it shows of a product, and how it is searched."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.content import ContentManifest
+from models.errors import NotFound
+from models.products import ListingStatus, ProductSnapshot
+from models.publishers import ApplicationStatus
+from models.tables import ListingRow, ProductRow, PublicationRow, PublisherRow
+from store import contents
+from store.database import RowMissing, put_row
+from store.views import ListingView, Page
+
+#: what a search finds: a revoked product has a tombstone page, but is not listed
+_LISTED = (ListingStatus.PUBLISHED, ListingStatus.HOLD)
+
+
+def public_part(manifest: ContentManifest) -> dict[str, Any]:
+    """The manifest without its sources: consumers never see a source repository (domain.md, "Public catalog")."""
+    shown = manifest.model_dump(mode="json")
+    for tier in shown["tiers"]:
+        tier.pop("source", None)
+    return shown
+
+
+async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnapshot, at: datetime) -> None:
+    """Bring the listing up to a product's snapshot; nothing is shown before the first publication."""
+    if snapshot.status is ListingStatus.UNPUBLISHED or not snapshot.content:
+        return
+    warning = snapshot.reason if snapshot.status in (ListingStatus.HOLD, ListingStatus.REVOKED) else ""
+    manifest = await contents.find(session, ContentManifest, snapshot.content)
+    if manifest is None:
+        raise RowMissing(f"Content manifest {snapshot.content} of product {product.id} is not in the database.")
+    publisher = await session.get_one(PublisherRow, product.publisher)
+    row = ListingRow(
+        product=product.id,
+        publisher=product.publisher,
+        slug=product.slug,
+        name=manifest.name,
+        status=snapshot.status,
+        category=manifest.category,
+        manifest=public_part(manifest),
+        release=snapshot.release,
+        images=await _images(session, product.id, snapshot),
+        warning=warning,
+        search=_searched(manifest, publisher.name),
+        published_at=at,
+        changed_at=at,
+    )
+    await put_row(session, ListingRow, row.model_dump(), ("product",), keep=("published_at",))
+    await session.exec(update(ProductRow).where(col(ProductRow.id) == product.id).values(name=manifest.name))
+
+
+async def _images(session: AsyncSession, product: str, snapshot: ProductSnapshot) -> list[dict[str, Any]]:
+    """What can be pulled: of the live submission, or of the version that a listing edit left in place."""
+    statement = (
+        select(PublicationRow.images)
+        .where(PublicationRow.product == product, PublicationRow.release == snapshot.release)
+        .order_by(col(PublicationRow.published_at).desc())
+    )
+    return next((images for images in (await session.exec(statement)).all() if images), [])
+
+
+def _searched(manifest: ContentManifest, publisher: str) -> str:
+    return "\n".join((manifest.name, publisher, manifest.short_description, *manifest.search_tags)).lower()
+
+
+async def search(
+    session: AsyncSession, words: str = "", *, category: str = "", page: int = 1, size: int = 50
+) -> Page[ListingView]:
+    """Listed products that contain all the words, by name."""
+    statement = (
+        select(ListingRow, PublisherRow)
+        .join(PublisherRow, col(PublisherRow.id) == col(ListingRow.publisher))
+        .where(col(ListingRow.status).in_(_LISTED))
+    )
+    for word in words.lower().split():
+        statement = statement.where(col(ListingRow.search).contains(word, autoescape=True))
+    if category:
+        statement = statement.where(col(ListingRow.category) == category)
+    total = (await session.exec(select(func.count()).select_from(statement.subquery()))).one()
+    ordered = statement.order_by(func.lower(ListingRow.name), col(ListingRow.product))
+    rows = await session.exec(ordered.offset((page - 1) * size).limit(size))
+    return Page(items=tuple(_view(row, publisher) for row, publisher in rows.all()), total=total, page=page, size=size)
+
+
+async def get(session: AsyncSession, publisher_slug: str, slug: str) -> ListingView:
+    """A product's page, or its tombstone (status `revoked`, `warning` says why). Errors: NotFound."""
+    found = (
+        await session.exec(
+            select(ListingRow, PublisherRow)
+            .join(PublisherRow, col(PublisherRow.id) == col(ListingRow.publisher))
+            .where(col(PublisherRow.slug) == publisher_slug, col(ListingRow.slug) == slug)
+        )
+    ).first()
+    if found is None:
+        raise NotFound(f"There is no product {publisher_slug}/{slug} in the catalog.")
+    return _view(*found)
+
+
+async def blob_is_public(session: AsyncSession, digest: str) -> bool:
+    """Whether a listing shows this blob (icon, screenshot): only such blobs are served without signing in."""
+    rows = await session.exec(select(ListingRow.manifest).where(col(ListingRow.status) != ListingStatus.REVOKED))
+    return any(digest in (manifest.get("icon"), *manifest.get("screenshots", ())) for manifest in rows.all())
+
+
+def _view(row: ListingRow, publisher: PublisherRow) -> ListingView:
+    gone = row.status is ListingStatus.REVOKED
+    return ListingView(
+        product=row.product,
+        slug=row.slug,
+        name=row.name,
+        publisher=publisher.id,
+        publisher_slug=publisher.slug,
+        publisher_name=publisher.name,
+        verified=publisher.status is ApplicationStatus.APPROVED,
+        status=row.status,
+        category=row.category,
+        manifest={} if gone else row.manifest,
+        release=row.release,
+        images=() if gone else tuple(row.images),
+        warning=row.warning,
+        published_at=row.published_at,
+    )

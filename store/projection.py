@@ -1,0 +1,199 @@
+"""The projection: what a process records becomes rows, all in the caller's one transaction.
+
+Recorded again, the same changes nothing and doubles no notice. A snapshot replaces a row only when its revision is
+greater; `overwrite` is the reconciler's alone, since a reset run starts again at a lower revision.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.addresses import product_address, publisher_address, submission_address
+from models.findings import Waiver
+from models.lifecycle import CLOSED_STAGES, Snapshot, Stage
+from models.products import ProductSnapshot
+from models.publishers import ApplicationSnapshot
+from models.recording import ApplicationRecording, Entry, ProductRecording, SubmissionRecording
+from models.tables import IterationRow, ProductRow, PublisherRow, SubmissionRow
+from policies import words
+from store import listings, publishers, trail, waivers
+from store.database import RowMissing
+from store.recipients import Circle
+
+#: stages of an iteration that a moderator has found fit
+_APPROVED = frozenset({Stage.CERTIFYING, Stage.PUBLISHING, Stage.PUBLISHED})
+
+
+async def record_submission(
+    session: AsyncSession,
+    recording: SubmissionRecording,
+    run: str,
+    *,
+    granted: Mapping[str, Waiver] | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Snapshot, events and notices of a submission; returns how many notices were queued.
+
+    `granted` are the stored waivers that the entries name, by digest. Errors: RowMissing.
+    """
+    snapshot = recording.snapshot
+    row = await session.get(SubmissionRow, snapshot.id)
+    if row is None:
+        raise RowMissing(f"Submission {snapshot.id} has no row; the reconciler restores it.")
+    new = await trail.write_events(session, submission_address(row.id), run, snapshot.revision, recording.entries)
+    for entry in new:
+        if entry.waiver:
+            await waivers.take(session, row, entry, granted or {})
+    await project_submission(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
+    circle = Circle(
+        publisher=row.publisher,
+        product=row.product,
+        assignee=snapshot.assignee,
+        proposer=snapshot.proposal.actor if snapshot.proposal else "",
+    )
+    shown = _shown(words.of_submission(snapshot)) | {"iteration": snapshot.iteration, "release": snapshot.release}
+    return await trail.queue_notices(session, submission_address(row.id), snapshot.revision, new, circle, shown)
+
+
+async def project_submission(
+    session: AsyncSession, row: SubmissionRow, snapshot: Snapshot, at: datetime, *, overwrite: bool = False
+) -> bool:
+    """Bring the row up to the snapshot; says whether it did."""
+    statement = update(SubmissionRow).where(col(SubmissionRow.id) == row.id)
+    if not overwrite:
+        statement = statement.where(col(SubmissionRow.revision) < snapshot.revision)
+    changed = await session.exec(
+        statement.values(**submission_columns(snapshot), changed_at=at, closed_at=_closed(snapshot, row, at))
+    )
+    if changed.rowcount and (snapshot.stage in _APPROVED or snapshot.stage is Stage.READY):
+        iteration = update(IterationRow).where(
+            col(IterationRow.submission) == row.id, col(IterationRow.number) == snapshot.iteration
+        )
+        if snapshot.stage in _APPROVED:
+            await session.exec(iteration.where(col(IterationRow.approved_at).is_(None)).values(approved_at=at))
+        else:  # an approval that was undone
+            await session.exec(iteration.where(col(IterationRow.approved_at).is_not(None)).values(approved_at=None))
+    return bool(changed.rowcount)
+
+
+def submission_columns(snapshot: Snapshot) -> dict[str, Any]:
+    """The columns that a snapshot fills; the reconciler compares the same."""
+    return {
+        "revision": snapshot.revision,
+        "stage": snapshot.stage,
+        "turn": snapshot.turn,
+        "iteration": snapshot.iteration,
+        "due": snapshot.due,
+        "overdue": snapshot.overdue,
+        "assignee": snapshot.assignee,
+        "release": snapshot.release,
+        "snapshot": snapshot.model_dump(mode="json"),
+    } | ({"content": snapshot.content} if snapshot.content else {})
+
+
+async def record_product(
+    session: AsyncSession, recording: ProductRecording, run: str, *, overwrite: bool = False
+) -> int:
+    """Snapshot, listing, events and notices of a product; returns how many notices were queued. Errors: RowMissing."""
+    snapshot = recording.snapshot
+    row = await session.get(ProductRow, snapshot.id)
+    if row is None:
+        raise RowMissing(f"Product {snapshot.id} has no row; the reconciler restores it.")
+    new = await trail.write_events(session, product_address(row.id), run, snapshot.revision, recording.entries)
+    await project_product(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
+    proposer = snapshot.proposal.actor if snapshot.proposal else ""
+    circle = Circle(publisher=row.publisher, product=row.id, proposer=proposer)
+    shown = _shown(words.of_product(snapshot)) | {"submission": snapshot.submission, "reason": snapshot.reason}
+    return await trail.queue_notices(session, product_address(row.id), snapshot.revision, new, circle, shown)
+
+
+async def project_product(
+    session: AsyncSession, row: ProductRow, snapshot: ProductSnapshot, at: datetime, *, overwrite: bool = False
+) -> bool:
+    """Bring the row and the listing up to the snapshot; says whether it did."""
+    statement = update(ProductRow).where(col(ProductRow.id) == row.id)
+    if not overwrite:
+        statement = statement.where(col(ProductRow.revision) < snapshot.revision)
+    changed = await session.exec(statement.values(**product_columns(snapshot), changed_at=at))
+    if changed.rowcount:
+        await listings.show(session, row, snapshot, at)
+    return bool(changed.rowcount)
+
+
+def product_columns(snapshot: ProductSnapshot) -> dict[str, Any]:
+    return {
+        "revision": snapshot.revision,
+        "status": snapshot.status,
+        "submission": snapshot.submission,
+        "release": snapshot.release,
+        "content": snapshot.content,
+        "snapshot": snapshot.model_dump(mode="json"),
+    }
+
+
+async def record_application(
+    session: AsyncSession, recording: ApplicationRecording, run: str, *, overwrite: bool = False
+) -> int:
+    """Snapshot, events and notices of a publisher's application; returns how many notices were queued.
+
+    Errors: RowMissing.
+    """
+    snapshot = recording.snapshot
+    row = await session.get(PublisherRow, snapshot.id)
+    if row is None:
+        raise RowMissing(f"Publisher {snapshot.id} has no row; the reconciler restores it.")
+    new = await trail.write_events(session, publisher_address(row.id), run, snapshot.revision, recording.entries)
+    await project_application(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
+    return await trail.queue_notices(
+        session,
+        publisher_address(row.id),
+        snapshot.revision,
+        new,
+        Circle(publisher=row.id),
+        _shown(words.of_application(snapshot)),
+    )
+
+
+async def project_application(
+    session: AsyncSession, row: PublisherRow, snapshot: ApplicationSnapshot, at: datetime, *, overwrite: bool = False
+) -> bool:
+    """Bring the row up to the snapshot, with the name of the profile in force; says whether it did."""
+    statement = update(PublisherRow).where(col(PublisherRow.id) == row.id)
+    if not overwrite:
+        statement = statement.where(col(PublisherRow.revision) < snapshot.revision)
+    profile = await publishers.profile(session, snapshot.profile)
+    name = {"name": profile.legal_name} if profile else {}
+    changed = await session.exec(statement.values(**application_columns(snapshot), **name, changed_at=at))
+    return bool(changed.rowcount)
+
+
+def application_columns(snapshot: ApplicationSnapshot) -> dict[str, Any]:
+    return {
+        "revision": snapshot.revision,
+        "status": snapshot.status,
+        "profile": snapshot.profile,
+        "due": snapshot.due,
+        "snapshot": snapshot.model_dump(mode="json"),
+    }
+
+
+def _shown(situation: words.Situation) -> dict[str, Any]:
+    """The words of that moment: a mail that goes out later says what was true when it was caused."""
+    return {
+        "status": situation.status,
+        "turn": situation.turn,
+        "next": situation.next,
+        "by": situation.by.isoformat() if situation.by else None,
+    }
+
+
+def _latest(entries: tuple[Entry, ...]) -> datetime:
+    return max((entry.at for entry in entries), default=None) or datetime.now(UTC)
+
+
+def _closed(snapshot: Snapshot, row: SubmissionRow, at: datetime) -> datetime | None:
+    return (row.closed_at or at) if snapshot.stage in CLOSED_STAGES else None
