@@ -139,6 +139,8 @@ class SubmissionState(Message):
     content: str
     track: Track = Track.VERSION
     certify: bool = False
+    #: within the product
+    number: int = 0
     terms: Deadlines = Deadlines()
     policy: str = ""
     stage: Stage = Stage.ONBOARDING
@@ -189,6 +191,7 @@ class Snapshot(Message):
     stage: Stage
     turn: Turn
     iteration: int
+    number: int = 0
     release: str = ""
     content: str = ""
     due: datetime | None = None

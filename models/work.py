@@ -14,6 +14,8 @@ class SubmissionStart(Message):
     publisher: str
     product: str
     content: str
+    #: within the product, given by the product's process
+    number: int
     track: Track = Track.VERSION
     certify: bool = False
 

@@ -117,6 +117,7 @@ def snapshot_of(state: SubmissionState) -> Snapshot:
         stage=state.stage,
         turn=state.turn,
         iteration=state.iteration,
+        number=state.number,
         release=state.release,
         content=state.content,
         due=state.deadline.due if state.deadline else None,

@@ -92,7 +92,7 @@ def submission_columns(snapshot: Snapshot) -> dict[str, Any]:
         "assignee": snapshot.assignee,
         "release": snapshot.release,
         "snapshot": snapshot.model_dump(mode="json"),
-    } | ({"content": snapshot.content} if snapshot.content else {})
+    } | ({"content": snapshot.content} if snapshot.content else {}) | ({"number": snapshot.number} if snapshot.number else {})
 
 
 async def record_product(

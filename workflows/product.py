@@ -89,7 +89,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
             return
         number = next(known.number for known in change.state.open if known.id == new.id)
         if change.state is not self._state:
-            await self._start(new)
+            await self._start(new, number)
             if change.superseded:
                 await self._supersede(change.superseded, new)
             event = Entry(event="submit", at=workflow.now(), actor=new.actor, text=f"#{number}")
@@ -97,7 +97,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         if not arrival.answer.done():
             arrival.answer.set_result(Submitted(submission=new.id, number=number, superseded=change.superseded))
 
-    async def _start(self, new: NewSubmission) -> None:
+    async def _start(self, new: NewSubmission, number: int) -> None:
         await workflow.start_child_workflow(
             SubmissionWorkflow.run,
             SubmissionStart(
@@ -105,6 +105,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
                 publisher=new.publisher,
                 product=new.product,
                 content=new.content,
+                number=number,
                 track=new.track,
                 certify=new.certify,
             ),

@@ -51,6 +51,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             content=start.content,
             track=start.track,
             certify=start.certify,
+            number=start.number,
             submitted=workflow.info().start_time,
         )
 

@@ -1,0 +1,128 @@
+"""Examination: all the rules over one iteration, its report stored, its difference from the one before."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.errors import translated
+from activities.policy import PolicyInForce
+from models.content import ContentManifest
+from models.errors import NotFound
+from models.events import Examined
+from models.images import ReleaseSet
+from models.lifecycle import Outcome
+from models.publishers import PublisherProfile
+from models.reports import IterationReport
+from models.scans import ImageReport
+from models.work import Examination
+from policies import working_days
+from policies.differences import differences
+from policies.examination import examine, outcome_of
+from store import contents, submissions, waivers
+from store import policies as policy_rows
+from store.blobs import Blobs
+from store.database import Database, RowMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Gathers what the rules need, runs them, and stores what they said. Used by onboarding too, for a refusal."""
+
+    database: Database
+    blobs: Blobs
+    policy: PolicyInForce
+
+    async def examine(self, examination: Examination) -> Outcome:
+        order, now, policy = examination.order, datetime.now(UTC), self.policy.current()
+        async with self.database.session() as session:
+            submission = await submissions.get(session, order.submission)
+            manifest = await contents.find(session, ContentManifest, order.content)
+            profile = await submissions.profile_of(session, submission)
+            granted = await waivers.in_force(session, submission.product, submission.publisher, now)
+            accepted = await submissions.accepted_findings(session, submission.product)
+            before = await submissions.iteration_before(session, submission, order.iteration)
+        if manifest is None or profile is None:
+            raise RowMissing(f"Content of submission {order.submission} is not in the database.")
+        release = await self.blobs.get_message(ReleaseSet, order.release) if order.release else None
+        reports = [await self.blobs.get_message(ImageReport, digest) for digest in examination.reports]
+        pictures = await self._pictures(manifest, profile)
+        report = await asyncio.to_thread(
+            examine,
+            manifest=manifest,
+            profile=profile,
+            pictures=pictures,
+            track=submission.track,
+            reports=reports,
+            problems=examination.problems,
+            release=release,
+            waivers=granted,
+            accepted=accepted,
+            policy=policy,
+            now=now,
+        )
+        outcome = outcome_of(report).model_copy(update={"reply_by": working_days.reply_by(now, policy.deadlines)})
+        digest = await self.blobs.put_message(report)
+        changes, difference = await self._difference(before, report, reports, manifest)
+        async with self.database.transaction() as session:
+            await policy_rows.keep(session, policy, now)
+            await submissions.save_iteration(
+                session,
+                submission=order.submission,
+                number=order.iteration,
+                content=order.content,
+                release=order.release,
+                policy=policy.digest,
+                outcome=outcome,
+                findings=report.findings,
+                report=digest,
+                image_reports=examination.reports,
+                difference=difference,
+                changes=changes,
+                at=now,
+            )
+        return outcome
+
+    async def _pictures(self, manifest: ContentManifest, profile: PublisherProfile) -> dict[str, bytes]:
+        """A picture that is not stored is a finding of the rules, not a failure."""
+        pictures: dict[str, bytes] = {}
+        for digest in {manifest.icon, profile.icon, *manifest.screenshots} - {""}:
+            try:
+                pictures[digest] = await self.blobs.get(digest)
+            except NotFound:
+                continue
+        return pictures
+
+    async def _difference(
+        self,
+        before: submissions.Examined | None,
+        report: IterationReport,
+        reports: list[ImageReport],
+        manifest: ContentManifest,
+    ) -> tuple[tuple[str, ...], str]:
+        """What changed since the latest approved or, failing that, previous iteration: in words, and stored."""
+        if before is None:
+            return (), ""
+        async with self.database.session() as session:
+            manifest_before = await contents.find(session, ContentManifest, before.content)
+        report_before = await self.blobs.get_message(IterationReport, before.report)
+        reports_before = [await self.blobs.get_message(ImageReport, digest) for digest in before.image_reports]
+        found = await asyncio.to_thread(
+            differences, report_before, report, reports_before, reports, manifest_before, manifest
+        )
+        return found.lines(), await self.blobs.put_message(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminationActivities:
+    examiner: Examiner
+
+    @activity.defn
+    async def examine(self, examination: Examination) -> Examined:
+        """`refused` when an image cannot be read: then nobody need review it yet."""
+        with translated():
+            outcome = await self.examiner.examine(examination)
+            return Examined(outcome=outcome, refused=bool(examination.problems))
+
+
