@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     scan_seconds: int = Field(default=1800, ge=1)
 
     @property
+    def policy_place(self) -> Path:
+        """The hub's own policy.toml, or the one that comes with the program."""
+        return self.policy or Path(__file__).with_name("policy.toml")
+
+    @property
     def database_place(self) -> str:
         return self.database or f"sqlite:///{self.home / 'wharfinger.sqlite'}"
 
