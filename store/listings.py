@@ -59,11 +59,11 @@ async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnap
 async def _images(session: AsyncSession, product: str, snapshot: ProductSnapshot) -> list[dict[str, Any]]:
     """What can be pulled: of the live submission, or of the version that a listing edit left in place."""
     statement = (
-        select(PublicationRow.images)
+        select(PublicationRow)
         .where(PublicationRow.product == product, PublicationRow.release == snapshot.release)
         .order_by(col(PublicationRow.published_at).desc())
     )
-    return next((images for images in (await session.exec(statement)).all() if images), [])
+    return next((row.images for row in (await session.exec(statement)).all() if row.images), [])
 
 
 def _searched(manifest: ContentManifest, publisher: str) -> str:

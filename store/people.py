@@ -85,8 +85,8 @@ async def standing_of(session: AsyncSession, person: str, publisher: str) -> Sta
 
 async def roles_of(session: AsyncSession, person: str) -> tuple[Role, ...]:
     """The staff roles of a person."""
-    rows = await session.exec(select(StaffRoleRow.role).where(col(StaffRoleRow.person) == person))
-    return tuple(sorted(rows.all(), key=_ORDER.__getitem__))
+    rows = await session.exec(select(StaffRoleRow).where(col(StaffRoleRow.person) == person))
+    return tuple(sorted((row.role for row in rows.all()), key=_ORDER.__getitem__))
 
 
 async def grant(session: AsyncSession, person: str, role: Role, at: datetime, *, by: str = "") -> bool:
