@@ -169,7 +169,9 @@ class IterationRow(SQLModel, table=True):
     difference: str = ""
     #: the same in words, a line each
     changes: list[str] = Field(default_factory=list, sa_type=Json)
-    #: digests of the stored reports
+    #: digest of the stored report of all rules
+    report: str = ""
+    #: digests of the stored reports of the images, one for each image and platform
     reports: list[str] = Field(default_factory=list, sa_type=Json)
     examined_at: datetime
     approved_at: datetime | None = None
@@ -308,8 +310,8 @@ class SubscriptionRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     product: str = Field(foreign_key="product.id", ondelete="CASCADE")
     address: str
-    #: hash of the token that unsubscribes
-    token_hash: str = Field(unique=True)
+    #: the token of its unsubscribe links: every mail carries the same one, and it can end this subscription, no more
+    token: str = Field(unique=True)
     created_at: datetime
     confirmed_at: datetime | None = None
 

@@ -1,4 +1,4 @@
-"""Documents by digest: content manifests and publishers' profiles, kept as rows so that pages and mails need no blob."""
+"""Documents by digest: content manifests and profiles, kept as rows so that pages and mails need no blob."""
 
 from datetime import UTC, datetime
 from typing import TypeVar

@@ -11,8 +11,8 @@ from models.content import ContentManifest
 from models.errors import NotFound
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationStatus
-from models.tables import ListingRow, ProductRow, PublicationRow, PublisherRow
-from store import contents
+from models.tables import ListingRow, ProductRow, PublisherRow
+from store import contents, products
 from store.database import RowMissing, put_row
 from store.views import ListingView, Page
 
@@ -46,7 +46,7 @@ async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnap
         category=manifest.category,
         manifest=public_part(manifest),
         release=snapshot.release,
-        images=await _images(session, product.id, snapshot),
+        images=await products.images_of_release(session, product.id, snapshot.release),
         warning=warning,
         search=_searched(manifest, publisher.name),
         published_at=at,
@@ -54,16 +54,6 @@ async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnap
     )
     await put_row(session, ListingRow, row.model_dump(), ("product",), keep=("published_at",))
     await session.exec(update(ProductRow).where(col(ProductRow.id) == product.id).values(name=manifest.name))
-
-
-async def _images(session: AsyncSession, product: str, snapshot: ProductSnapshot) -> list[dict[str, Any]]:
-    """What can be pulled: of the live submission, or of the version that a listing edit left in place."""
-    statement = (
-        select(PublicationRow)
-        .where(PublicationRow.product == product, PublicationRow.release == snapshot.release)
-        .order_by(col(PublicationRow.published_at).desc())
-    )
-    return next((row.images for row in (await session.exec(statement)).all() if row.images), [])
 
 
 def _searched(manifest: ContentManifest, publisher: str) -> str:

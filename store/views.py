@@ -49,7 +49,9 @@ class QueueItem(View):
     number: int | None
     product: str
     product_name: str
+    product_slug: str
     publisher: str
+    publisher_slug: str
     publisher_name: str
     track: Track
     stage: Stage
@@ -75,14 +77,17 @@ class IterationView(View):
     outcome: Outcome
     difference: str
     changes: tuple[str, ...]
-    reports: tuple[str, ...]
+    #: digest of the stored report of all rules
+    report: str
+    #: digests of the stored reports of the images
+    image_reports: tuple[str, ...]
     examined_at: datetime
     approved_at: datetime | None
     findings: tuple[Finding, ...] = ()
 
 
 class SubmissionView(QueueItem):
-    """Everything about a submission on one page."""
+    """Everything about a submission on one page. In lists `manifest` is None and `iterations` is empty."""
 
     snapshot: Snapshot | None
     manifest: ContentManifest | None
@@ -94,21 +99,37 @@ class SubmissionView(QueueItem):
     iterations: tuple[IterationView, ...]
 
 
-class TimelineEvent(View):
-    """`actor` is a name; empty for the hub, and for staff when the publisher reads."""
+class EventView(View):
+    """A line of the audit trail. `actor` is a name; empty for the hub, and for staff when the publisher reads."""
 
     at: datetime
-    #: event | notice
-    what: str
+    #: the act of a command, or the name of what happened by itself
+    event: str
     title: str
     actor: str = ""
     text: str = ""
     revision: int = 0
     private: bool = False
     refused: str = ""
-    #: a notice's recipient and fate
-    recipient: str = ""
-    status: str = ""
+
+
+class ProductView(View):
+    """A product in the lists of its publisher and of the staff."""
+
+    id: str
+    slug: str
+    name: str
+    publisher: str
+    publisher_slug: str
+    publisher_name: str
+    status: ListingStatus
+    #: id of the live submission, and the digests of its release set and manifest
+    submission: str
+    release: str
+    content: str
+    revision: int
+    created_at: datetime
+    changed_at: datetime
 
 
 class ListingView(View):
