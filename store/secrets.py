@@ -5,7 +5,7 @@ No value ever stands in a message, a log, an error or a repr: only the id does.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -70,16 +70,6 @@ class Vault:
                 f"The credentials {id} cannot be read with the keys at hand: give the older key as well."
             ) from None
         return username, password
-
-    async def move(self, session: AsyncSession, ids: Iterable[str], subject: str) -> None:
-        """Bind credentials that were stored before their process had an address to it."""
-        for id_ in ids:
-            row = await session.get(SecretRow, id_.removeprefix(_PREFIX))
-            if row is None:
-                raise NotFound(f"There are no stored credentials {id_}.")
-            row.subject = subject
-            session.add(row)
-        await session.flush()
 
     async def delete_of(self, session: AsyncSession, subject: str) -> int:
         return await delete_of(session, subject)

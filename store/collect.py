@@ -1,0 +1,179 @@
+"""Garbage collection: blobs that nothing names any more, and the scanner's cache above its cap.
+
+A blob is kept when its digest stands anywhere in any row: in a column, in a list, deep in a JSON document. A list of
+the columns that name blobs would be faster, and would lose a blob on the day somebody adds a column and forgets the
+list. What blobs say of other blobs does not count: a row has to name both.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import JSON, String, Table, Text, cast, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from models.columns import Word
+from models.policy import Keeping
+from models.tables import ArchivedHistoryRow
+from store.blobs import Blobs, Entry
+from store.database import Database
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: all tables, whichever of them is asked
+_TABLES = ArchivedHistoryRow.metadata.sorted_tables
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPlan:
+    """What a collection would delete, and why the rest stays. Sizes in bytes."""
+
+    unreferenced: tuple[tuple[str, int], ...] = ()
+    #: blobs that a row names
+    kept: int = 0
+    kept_bytes: int = 0
+    #: named by no row, and younger than the policy's grace: a row may be on its way
+    too_young: int = 0
+    #: written after this is too young
+    before: datetime | None = None
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in self.unreferenced)
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a collection deleted; `spared` were put or named again after the plan was made. Sizes in bytes."""
+
+    deleted: list[str] = field(default_factory=list)
+    bytes: int = 0
+    spared: list[str] = field(default_factory=list)
+
+
+async def plan(database: Database, blobs: Blobs, keeping: Keeping, now: datetime) -> CollectionPlan:
+    """Look at every blob and every row. Nothing is deleted. Errors: ToolFailed when the blobs cannot be listed."""
+    # the blobs first: a blob that is put while the rows are read is not a candidate
+    entries = [entry async for entry in blobs.entries()]
+    named = await digests_in_rows(database)
+    before = now - timedelta(days=keeping.blob_grace_days)
+    kept = [entry for entry in entries if entry.digest in named]
+    loose = [entry for entry in entries if entry.digest not in named]
+    old = [entry for entry in loose if entry.modified < before]
+    return CollectionPlan(
+        unreferenced=tuple((entry.digest, entry.size) for entry in sorted(old)),
+        kept=len(kept),
+        kept_bytes=sum(entry.size for entry in kept),
+        too_young=len(loose) - len(old),
+        before=before,
+    )
+
+
+async def collect(database: Database, blobs: Blobs, plan: CollectionPlan, *, dry_run: bool = False) -> Collected:
+    """Delete what the plan lists, unless it was put again or named by a row meanwhile.
+
+    A dry run deletes nothing and returns what would go now.
+    """
+    done = Collected()
+    named = await digests_in_rows(database) if plan.unreferenced else set()
+    for digest, _ in plan.unreferenced:
+        entry = await blobs.entry(digest)
+        if entry is None:
+            continue
+        if digest in named or _is_young(entry, plan):
+            done.spared.append(digest)
+            continue
+        if not dry_run:
+            await blobs.delete(digest)
+        done.deleted.append(digest)
+        done.bytes += entry.size
+    return done
+
+
+def _is_young(entry: Entry, plan: CollectionPlan) -> bool:
+    return plan.before is None or entry.modified >= plan.before
+
+
+async def digests_in_rows(database: Database) -> set[str]:
+    """Every digest that stands in any row of any table, whether or not it is a blob's."""
+    found: set[str] = set()
+    async with database.session() as session:
+        connection = await session.connection()
+        for table in _TABLES:
+            found |= await _digests_of(connection, table)
+    return found
+
+
+async def _digests_of(connection: AsyncConnection, table: Table) -> set[str]:
+    found: set[str] = set()
+    for column in table.columns:
+        if not _may_name_a_blob(column.type):
+            continue
+        text = cast(column, Text)
+        rows = await connection.stream(select(text).where(text.contains("sha256:")))
+        async for row in rows:
+            found.update(_DIGEST.findall(row[0]))
+    return found
+
+
+def _may_name_a_blob(kind: TypeEngine[object]) -> bool:
+    if isinstance(kind, Word):
+        return False
+    while isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
+    return isinstance(kind, (String, JSON))
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a trim deleted and left, in bytes."""
+
+    deleted: int = 0
+    deleted_bytes: int = 0
+    left_bytes: int = 0
+
+
+async def trim_cache(folder: Path, most_bytes: int, *, dry_run: bool = False) -> Trimmed:
+    """Delete the files below `folder` that were unused for longest until no more than `most_bytes` are left.
+
+    For folders of files that can be had again, such as the scanner's cache; links are deleted, never followed.
+    """
+    return await asyncio.to_thread(_trim, folder, most_bytes, dry_run)
+
+
+def _trim(folder: Path, most_bytes: int, dry_run: bool) -> Trimmed:
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.rglob("*"):
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:  # somebody else's, deleted while we look
+            continue
+        if path.is_symlink() or not path.is_dir():
+            # where a file system keeps no access times, the time of writing has to do
+            files.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
+    left = sum(size for _, size, _ in files)
+    deleted: list[Path] = []
+    freed = 0
+    for _, size, path in sorted(files):
+        if left - freed <= most_bytes:
+            break
+        freed += size
+        deleted.append(path)
+        if not dry_run:
+            path.unlink(missing_ok=True)
+    if not dry_run:
+        _remove_empty({path.parent for path in deleted}, folder)
+    return Trimmed(deleted=len(deleted), deleted_bytes=freed, left_bytes=left - freed)
+
+
+def _remove_empty(folders: Iterable[Path], top: Path) -> None:
+    for folder in folders:
+        while folder != top and top in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty
+                break
+            folder = folder.parent
