@@ -21,9 +21,9 @@ async def find_or_create(
     publisher: str,
     slug: str,
     name: str,
+    at: datetime | None = None,
     *,
     id: str = "",  # noqa: A002 - the field's word
-    at: datetime | None = None,
 ) -> ProductRow:
     """The publisher's product of this slug. `publisher` is an id; `id` is only for a new row.
 

@@ -12,9 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.base import canonical_json, digest_of
 from models.notices import NoticeKind
 from models.recording import Entry
-from models.tables import EventRow, NoticeRow, NoticeStatus
+from models.tables import EventRow, MembershipRow, NoticeRow, NoticeStatus, PersonRow, ProductRow, SubmissionRow
 from store.database import insert_new
 from store.recipients import Circle, Recipient, recipients
+from store.views import EventView
 
 
 async def write_events(
@@ -111,9 +112,89 @@ def notice_row(
     return row.model_dump()
 
 
-async def events_of(session: AsyncSession, subjects: Sequence[str], *, private: bool) -> list[EventRow]:
-    """Events in order of time; private ones and refused commands only for staff."""
-    statement = select(EventRow).where(col(EventRow.subject).in_(subjects))
-    if not private:
+async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> list[EventView]:
+    """The events of a process (an address: submission/<id>, ...) in order of time, as one side may read them.
+
+    A publisher sees no private note and no refused command, and of the people who acted only its own members: who
+    moderates is not its business.
+    """
+    statement = (
+        select(EventRow, PersonRow.name)
+        .join(PersonRow, col(PersonRow.id) == col(EventRow.actor), isouter=True)
+        .where(EventRow.subject == subject)
+        .order_by(col(EventRow.at), col(EventRow.id))
+    )
+    if for_publisher:
         statement = statement.where(~col(EventRow.private), col(EventRow.refused) == "")
-    return list((await session.exec(statement.order_by(col(EventRow.at), col(EventRow.id)))).all())
+    rows = (await session.exec(statement)).all()
+    named = await _members(session, subject) if for_publisher else None
+    return [
+        EventView(
+            title=title_of(row.event),
+            actor=(name or row.actor) if named is None or row.actor in named else "",
+            **row.model_dump(include={"at", "event", "text", "revision", "private", "refused"}),
+        )
+        for row, name in rows
+    ]
+
+
+async def _members(session: AsyncSession, subject: str) -> frozenset[str]:
+    """Ids of the members of the publisher whom a process belongs to."""
+    kind, _, id_ = subject.partition("/")
+    publisher: str | None = id_
+    match kind:
+        case "submission":
+            publisher = (await session.exec(select(SubmissionRow.publisher).where(SubmissionRow.id == id_))).first()
+        case "product":
+            publisher = (await session.exec(select(ProductRow.publisher).where(ProductRow.id == id_))).first()
+    return frozenset(
+        (await session.exec(select(MembershipRow.person).where(MembershipRow.publisher == publisher))).all()
+    )
+
+
+#: names of what happens, for people; an act that is missing here is shown by its own name
+_TITLES = {
+    "apply": "applied",
+    "confirm_email": "confirmed the email address",
+    "ask_information": "asked for more information",
+    "give_information": "gave more information",
+    "defer": "deferred",
+    "change_profile": "changed the profile",
+    "remind": "reminder sent",
+    "submit": "submitted",
+    "Onboarded": "sources pinned to digests",
+    "Examined": "all checks are done",
+    "ClockStruck": "a moment of the deadline came",
+    "Certified": "certification ended",
+    "Published": "published",
+    "PublicationFailed": "publication failed",
+    "published": "a submission was published",
+    "hold_over": "the hold's term ended",
+    "approve": "approved",
+    "request_changes": "asked for changes",
+    "reject": "proposed to reject",
+    "confirm": "confirmed the proposal",
+    "decline": "declined",
+    "waive": "waived a finding",
+    "ask_waiver": "asked for a waiver",
+    "resubmit": "resubmitted",
+    "answer": "answered",
+    "withdraw": "withdrew",
+    "appeal": "appealed",
+    "revive": "revived",
+    "supersede": "superseded by a newer submission",
+    "pause": "paused the clock",
+    "resume": "resumed the clock",
+    "undo": "took the latest decision back",
+    "assign": "assigned",
+    "note": "noted",
+    "reply": "replied",
+    "publish_without_badge": "goes on without the badge",
+    "hold": "proposed a hold",
+    "revoke": "proposed to revoke",
+    "recover": "recovered the listing",
+}
+
+
+def title_of(event: str) -> str:
+    return _TITLES.get(event, event.replace("_", " "))
