@@ -42,7 +42,7 @@ case "$("$uv" --version 2>/dev/null)" in
     "$python" -m pip --version >/dev/null 2>&1 ||
         fail "$python has no pip, which fetches everything else: apt-get install python3-pip, then run this again."
     say "fetching uv $version"
-    "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location --upgrade --target .tools \
+    PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools \
         --no-deps --only-binary :all: --require-hashes -r scripts/uv.txt ||
         fail "pip could not fetch uv; what it says above is the reason (network, proxy, package index)."
     ;;
@@ -53,14 +53,15 @@ settings=$("$python" scripts/registry.py) || settings=
 eval "$settings"
 export UV_PYTHON_DOWNLOADS=never UV_PYTHON="$PWD/.venv/bin/python"
 
-if ! { [ -x .venv/bin/python ] && suits .venv/bin/python && [ "$(cat .venv/.python 2>/dev/null)" = "$python" ]; }; then
+if [ "$(.venv/bin/python --version 2>/dev/null)" != "$("$python" --version)" ]; then
     say "making .venv with $("$python" --version)"
     "$uv" venv --quiet --clear --python "$python" .venv
-    echo "$python" >.venv/.python
 fi
 rm -f "$stamp"
-say "installing $(grep -c '^[a-z].*==' requirements.lock) locked packages, each checked by its hash"
-"$uv" pip sync --link-mode="${UV_LINK_MODE:-copy}" requirements.lock ||
+say "installing the packages of requirements.lock, each checked by its hash"
+[ -t 2 ] && quiet= || quiet=--quiet # a terminal gets the progress, a log does not get 140 lines
+# shellcheck disable=SC2086 # one option or none
+"$uv" pip sync $quiet --require-hashes requirements.lock ||
     fail "uv could not install the locked packages; what it says above is the reason (network, proxy, package index)."
 "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 echo "$made_from" >"$stamp"
