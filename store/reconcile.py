@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -63,7 +64,6 @@ async def reconcile_submission(
     publisher: str,
     product: str,
     asked_at: datetime,
-    number: int | None = None,
     track: Track = Track.VERSION,
     certify: bool = False,
     submitter: str = "",
@@ -86,7 +86,6 @@ async def reconcile_submission(
                 id=snapshot.id,
                 product=product,
                 publisher=publisher,
-                number=await _free_number(session, product, number),
                 track=track,
                 certify=certify,
                 content=snapshot.content,
@@ -99,14 +98,11 @@ async def reconcile_submission(
         elif _moved_on(row, snapshot.revision, asked_at):
             return None
         wrong = _differences(row, submission_columns(snapshot))
-        if number is not None and row.number is None and await _free_number(session, product, number):
-            row.number = number
-            session.add(row)
-            wrong = (*wrong, "number")
         if (row.closed_at is not None) != (snapshot.stage in CLOSED_STAGES):
             wrong = (*wrong, "closed_at")
         behind = row.revision < snapshot.revision
         if wrong:
+            await _give_way(session, row, snapshot.number)
             await project_submission(session, row, snapshot, asked_at, overwrite=True)
         if await _restore_iteration(session, snapshot, asked_at):
             wrong = (*wrong, "its iteration")
@@ -243,9 +239,17 @@ async def _require(session: AsyncSession, table: type[PublisherRow] | type[Produ
         raise RowMissing(f"{subject} has no row, nor has its {table.__tablename__} {id_}: restore that one first.")
 
 
-async def _free_number(session: AsyncSession, product: str, number: int | None) -> int | None:
-    taken = select(SubmissionRow.id).where(SubmissionRow.product == product, SubmissionRow.number == number)
-    return None if number is None or (await session.exec(taken)).first() else number
+async def _give_way(session: AsyncSession, row: SubmissionRow, number: int) -> None:
+    """Another submission that wears this one's number by mistake loses it, and gets its own back in its own turn."""
+    await session.exec(
+        update(SubmissionRow)
+        .where(
+            col(SubmissionRow.product) == row.product,
+            col(SubmissionRow.number) == number,
+            col(SubmissionRow.id) != row.id,
+        )
+        .values(number=None)
+    )
 
 
 async def _restore_iteration(session: AsyncSession, snapshot: Snapshot, at: datetime) -> bool:
