@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import EmailMessage
 
 import structlog
 from temporalio import activity
@@ -54,6 +55,27 @@ class MailActivities:
     async def _deliver(
         self, letter: outbox.Claimed, sender: SmtpSender, handled: MailsHandled, progress: Progress
     ) -> MailsHandled:
+        now = datetime.now(UTC)
+        mail, recipient = await self._write(letter)
+        delivery = await sender.send(mail, recipient)
+        progress.says(f"{handled.sent} sent, {handled.postponed} postponed, {handled.refused} refused")
+        if delivery.accepted:
+            await outbox.sent(self.database, letter.id, now, str(mail["Message-ID"]))
+            return handled.model_copy(update={"sent": handled.sent + 1})
+        error = f"{delivery.code} {delivery.reply}".strip()
+        log.warning("mail not taken", notice=letter.id, kind=letter.row.kind, error=error, attempt=letter.attempt)
+        if not delivery.transient:
+            await outbox.refuse(self.database, letter.id, error)
+            return handled.model_copy(update={"refused": handled.refused + 1})
+        again = next_attempt(letter.attempt, now, self.policy.current().mail)
+        if again is None:
+            await outbox.give_up(self.database, letter.id, f"Given up after {letter.attempt} attempts: {error}")
+            return handled.model_copy(update={"refused": handled.refused + 1})
+        await outbox.postpone(self.database, letter.id, again, error)
+        return handled.model_copy(update={"postponed": handled.postponed + 1})
+
+    async def _write(self, letter: outbox.Claimed) -> tuple[EmailMessage, str]:
+        """The mail of a notice, from the rows as they are now and the words of the moment that caused it."""
         raise NotImplementedError
 
 

@@ -1,0 +1,265 @@
+"""The composition root: settings -> collaborators -> activities -> workers. `python -m worker` runs one process."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.worker import Worker
+
+from activities.examination import ExaminationActivities, Examiner
+from activities.mail import MailActivities
+from activities.onboarding import OnboardingActivities
+from activities.people import PeopleActivities
+from activities.policy import PolicyInForce
+from activities.publication import HubRegistry, PublicationActivities
+from activities.reconciling import ReconcileActivities
+from activities.recording import RecordingActivities
+from activities.scanning import ScanActivities
+from activities.sources import Sources
+from desk.hub import connect, open_stores
+from desk.logs import set_up_logs
+from models.addresses import MAIL_QUEUE, MAILROOM_ID, MODERATION_QUEUE, QUEUES, RECONCILE_SCHEDULE_ID, SCANNING_QUEUE
+from models.errors import WharfingerError
+from notifications.delivery import SmtpServer
+from registry.access import Access, SourceRules
+from registry.client import RegistryClient
+from registry.fetch import BlobCache
+from scanning.advisories import AdvisoryStore
+from settings import Settings
+from store.blobs import Blobs
+from store.database import Database
+from store.notices import MailDesk
+from store.secrets import Vault
+from workflows.mailroom import MailroomWorkflow
+from workflows.product import ProductWorkflow
+from workflows.publisher import PublisherWorkflow
+from workflows.reconcile import ReconcileWorkflow
+from workflows.scan import ScanWorkflow
+from workflows.submission import SubmissionWorkflow
+
+log = structlog.get_logger(__name__)
+
+WORKFLOWS = (
+    SubmissionWorkflow,
+    ScanWorkflow,
+    ProductWorkflow,
+    PublisherWorkflow,
+    MailroomWorkflow,
+    ReconcileWorkflow,
+)
+
+#: the default is to abandon what runs at once; shorter than an orchestrator's kill
+GRACE = timedelta(seconds=30)
+#: of workflows kept in memory: about 100 KB each
+CACHED_WORKFLOWS = 1_000
+RECONCILE_EVERY = timedelta(minutes=15)
+
+
+class Collaborators:
+    """Everything that activities are made of; tests replace single activities, never what is in here."""
+
+    def __init__(self, settings: Settings, client: Client, database: Database, blobs: Blobs, vault: Vault) -> None:
+        policy = PolicyInForce(settings.policy_place)
+        limits = policy.current().limits
+        rules = SourceRules(
+            plain_http_hosts=settings.plain_http_hosts,
+            allow_private_hosts=settings.allow_private_hosts,
+            source_folders=settings.source_folders,
+            limits=limits,
+        )
+        sources = Sources(database, vault, rules, policy)
+        examiner = Examiner(database, blobs, policy)
+        advisories = AdvisoryStore(settings.advisories_place)
+        self.people = PeopleActivities(database, policy)
+        self.recording = RecordingActivities(database, blobs)
+        self.onboarding = OnboardingActivities(database, blobs, sources, policy, examiner)
+        self.examination = ExaminationActivities(examiner)
+        self.scanning = ScanActivities(
+            database=database,
+            blobs=blobs,
+            sources=sources,
+            policy=policy,
+            advisories=advisories,
+            work=settings.work_folder,
+            cache=BlobCache(settings.home / "blob-cache"),
+            scanner_cache=settings.scanner_cache,
+            scan_seconds=settings.scan_seconds,
+        )
+        self.publication = PublicationActivities(database, blobs, sources, hub_registry(settings, rules))
+        self.mail = MailActivities(database, policy, smtp_server(settings), mail_desk(settings))
+        self.reconciling = ReconcileActivities(client, database, blobs)
+
+    def moderation(self) -> list[Any]:
+        """Light activities, beside the workflows."""
+        return [
+            self.people.standing_of,
+            self.people.may_submit,
+            self.recording.record_submission,
+            self.recording.record_product,
+            self.recording.record_application,
+            self.onboarding.onboard,
+            self.examination.examine,
+            self.scanning.images_to_scan,
+            self.reconciling.reconcile,
+            self.reconciling.archive,
+        ]
+
+    def heavy(self) -> list[Any]:
+        """What moves images: on a queue of its own, so that a scan never holds up a decision."""
+        return [self.scanning.scan_image, self.publication.publish, self.publication.apply_listing]
+
+
+def hub_registry(settings: Settings, rules: SourceRules) -> HubRegistry:
+    host, _, namespace = settings.hub_registry_place.partition("/")
+    access = None
+    if settings.hub_registry_username:
+        access = Access(settings.hub_registry_username, settings.hub_registry_password.get_secret_value())
+    return HubRegistry(RegistryClient(host, rules, access), host, namespace)
+
+
+def smtp_server(settings: Settings) -> SmtpServer:
+    smtp = settings.smtp
+    return SmtpServer(
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        username=smtp.username,
+        password=smtp.password.get_secret_value(),
+        timeout_seconds=smtp.timeout_seconds,
+        ca_file=smtp.ca_file,
+    )
+
+
+def mail_desk(settings: Settings) -> MailDesk:
+    return MailDesk(
+        hub=settings.hub_name,
+        base_url=settings.base_url,
+        domain=settings.mail_domain,
+        sender=settings.sender_address,
+    )
+
+
+def workers(
+    client: Client, settings: Settings, collaborators: Collaborators, queues: Sequence[str] = QUEUES
+) -> list[Worker]:
+    """One worker per queue; they share the process and the collaborators."""
+    made: list[Worker] = []
+    if MODERATION_QUEUE in queues:
+        made.append(
+            Worker(
+                client,
+                task_queue=MODERATION_QUEUE,
+                workflows=WORKFLOWS,
+                activities=collaborators.moderation(),
+                max_cached_workflows=CACHED_WORKFLOWS,
+                graceful_shutdown_timeout=GRACE,
+            )
+        )
+    if SCANNING_QUEUE in queues:
+        made.append(
+            Worker(
+                client,
+                task_queue=SCANNING_QUEUE,
+                activities=collaborators.heavy(),
+                max_concurrent_activities=settings.scans_at_once,
+                graceful_shutdown_timeout=GRACE,
+            )
+        )
+    if MAIL_QUEUE in queues:
+        made.append(
+            Worker(
+                client,
+                task_queue=MAIL_QUEUE,
+                activities=[collaborators.mail.drain],
+                max_concurrent_activities=1,
+                graceful_shutdown_timeout=GRACE,
+            )
+        )
+    return made
+
+
+async def start_standing_processes(client: Client) -> None:
+    """The mailroom and the reconciler's schedule: one each per hub, however many workers start them."""
+    await client.start_workflow(
+        MailroomWorkflow.run,
+        id=MAILROOM_ID,
+        task_queue=MODERATION_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="Drains the outbox",
+    )
+    action = ScheduleActionStartWorkflow(ReconcileWorkflow.run, id="reconcile", task_queue=MODERATION_QUEUE)
+    schedule = Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    with contextlib.suppress(ScheduleAlreadyRunningError):
+        await client.create_schedule(RECONCILE_SCHEDULE_ID, schedule)
+
+
+@asynccontextmanager
+async def running(settings: Settings, queues: Sequence[str] = QUEUES) -> AsyncIterator[Client]:
+    """Workers for the queues, polling; they finish what they can when the block ends."""
+    # SDK histories name the worker in each event: a short name is a small history
+    client = await connect(settings.temporal, identity=f"worker-{os.getpid()}")
+    async with open_stores(settings) as (database, blobs, vault):
+        await database.migrate()
+        collaborators = Collaborators(settings, client, database, blobs, vault)
+        async with AsyncExitStack() as stack:
+            for worker in workers(client, settings, collaborators, queues):
+                await stack.enter_async_context(worker)
+            yield client
+
+
+async def _serve(settings: Settings, queues: Sequence[str]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if SCANNING_QUEUE in queues:
+        # what a killed worker left behind
+        await asyncio.to_thread(shutil.rmtree, settings.work_folder, ignore_errors=True)
+    async with running(settings, queues) as client:
+        await start_standing_processes(client)
+        log.info("worker ready", queues=list(queues), pid=os.getpid())
+        await stop.wait()
+        log.info("worker ends: finishing what runs", seconds=GRACE.total_seconds())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m worker", description="Runs Wharfinger's workflows and activities.")
+    parser.add_argument("--queues", default=",".join(QUEUES), help=f"comma-separated, of: {', '.join(QUEUES)}")
+    queues = parser.parse_args(arguments).queues.split(",")
+    if unknown := set(queues) - set(QUEUES):
+        parser.error(f"no such queue: {', '.join(sorted(unknown))}")
+    settings = Settings()
+    set_up_logs(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(_serve(settings, queues))
+    except WharfingerError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
