@@ -2,7 +2,7 @@
 
 The caller asks the processes (a query by Temporal) and hands their snapshots over: publishers first, then products,
 then submissions. A row that the process has moved past meanwhile is left alone. What only the database knew is lost
-with a row: members, findings and audit trail come back from a backup, not from here.
+with a row: members, iterations, findings and audit trail come back from a backup, not from here.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from models.content import ContentManifest, Track
 from models.lifecycle import CLOSED_STAGES, Snapshot
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationSnapshot, PublisherProfile
-from models.tables import IterationRow, ListingRow, ProductRow, PublisherRow, SubmissionRow
+from models.tables import ListingRow, ProductRow, PublisherRow, SubmissionRow
 from store import contents
 from store.database import Database, RowMissing
 from store.projection import (
@@ -104,8 +104,6 @@ async def reconcile_submission(
         if wrong:
             await _give_way(session, row, snapshot.number)
             await project_submission(session, row, snapshot, asked_at, overwrite=True)
-        if await _restore_iteration(session, snapshot, asked_at):
-            wrong = (*wrong, "its iteration")
         return _repair(subject, wrong, restored, behind)
 
     return await database.write(work)
@@ -250,27 +248,6 @@ async def _give_way(session: AsyncSession, row: SubmissionRow, number: int) -> N
         )
         .values(number=None)
     )
-
-
-async def _restore_iteration(session: AsyncSession, snapshot: Snapshot, at: datetime) -> bool:
-    """What the snapshot knows of the checks of its iteration; the findings stay in the stored report."""
-    if not snapshot.policy or snapshot.outcome == type(snapshot.outcome)():
-        return False
-    if await session.get(IterationRow, (snapshot.id, snapshot.iteration)) is not None:
-        return False
-    session.add(
-        IterationRow(
-            submission=snapshot.id,
-            number=snapshot.iteration,
-            content=snapshot.content,
-            release=snapshot.release,
-            policy=snapshot.policy,
-            outcome=snapshot.outcome.model_dump(mode="json"),
-            examined_at=at,
-        )
-    )
-    await session.flush()
-    return True
 
 
 async def _restore_product(
