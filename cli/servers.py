@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli.services import HOST, Service, ServiceFailed, ServiceMissing
+from cli.service import HOST, Service, ServiceFailed, ServiceMissing
 
 #: The checkout, or site-packages where Wharfinger is installed: where a child finds our packages.
 HOME = Path(__file__).resolve().parent.parent
@@ -219,7 +219,7 @@ class MailServer(PythonService):
             "notifications.mailserver",
             ports=("smtp",),
             ready=lambda _: self._greets(),
-            arguments=lambda ports: ["--host", HOST, "--port", str(ports["smtp"]), "--folder", str(self.mailbox)],
+            arguments=lambda ports: ["--host", HOST, "--port", str(ports["smtp"]), "--maildir", str(self.mailbox)],
         )
 
     @property

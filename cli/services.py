@@ -1,47 +1,27 @@
-"""Real servers on this machine: started on free ports of 127.0.0.1, watched, and ended together.
+"""The supervisor of the servers of one machine: starts them in order, revives the dead, ends them together.
 
-`wharfinger up`, `wharfinger demo` and the tests use it. A service has a folder with its data, its log, its pid and the
-ports of its last run, so that addresses stay the same from run to run. It runs in a session of its own: Ctrl-C in a
-terminal reaches the supervisor alone, which ends its services in reverse order. A service never outlives the process
-that started it, not even after kill -9 (tether.py). The kernel ties it to the *thread* that started it: start services
-from a thread that lives as long as they shall.
+`wharfinger up`, `wharfinger demo` and the tests use it. Ctrl-C reaches it alone, and it ends its services (service.py)
+in reverse order.
 """
 
 import asyncio
 import contextlib
 import fcntl
-import json
-import math
 import os
-import secrets
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from cli.service import Service, until
 from models.errors import WharfingerError
 
-HOST = "127.0.0.1"
-#: Below the range from which Linux takes the ports of outgoing connections (32768 and up), above the well-known ones.
-OUR_PORTS = range(20_000, 32_000)
-#: Seconds between two looks at a process or an address.
-GLANCE = 0.05
-#: Lines of a service's log that an error shows.
-TAIL_LINES = 20
-
-
-class ServiceFailed(WharfingerError):
-    """A server did not start, or ended by itself; the message ends with the last lines of its log."""
-
-
-class ServiceMissing(WharfingerError):
-    """A server's program is not installed; the message says how to get it."""
+#: Seconds before a dead service is started again: the first time, the second, ... After the last it is given up.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+#: Seconds after which a death no longer counts.
+FORGIVEN_AFTER = 300.0
 
 
 class FolderInUse(WharfingerError):
@@ -56,183 +36,34 @@ class Interrupted(SystemExit):
         super().__init__(128 + number)
 
 
-class Service(ABC):
-    """One server process. Start, stop, kill and start again as often as wanted: same data, same ports."""
-
-    #: Seconds that a server may take until it answers.
-    patience: float = 60.0
-    #: Seconds between SIGTERM and SIGKILL.
-    grace: float = 10.0
-
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        *,
-        ports: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        self.name = name
-        self.folder = folder.absolute()
-        self.ports: dict[str, int] = {}
-        self._port_names = tuple(ports)
-        self._environment = dict(environment or {})
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_begins = 0
-
-    @abstractmethod
-    def command(self) -> Sequence[str]:
-        """The program and its arguments; `self.ports` is known. Raises ServiceMissing."""
-
-    @abstractmethod
-    async def is_ready(self) -> bool:
-        """Whether the server answers. An OSError counts as no."""
-
-    def prepare(self) -> None:
-        """Write what the server reads at its start; `self.ports` is known."""
-        return
-
-    async def once_ready(self) -> None:
-        """What is to be set over the server's own API before anybody uses it."""
-        return
-
-    @property
-    def log(self) -> Path:
-        return self.folder / f"{self.name}.log"
-
-    @property
-    def pid(self) -> int:
-        """Of the running process. Raises ServiceFailed where none runs."""
-        if self._process is None:
-            raise ServiceFailed(f"{self.name} is not running")
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and not _has_ended(self._process)
-
-    @property
-    def died(self) -> bool:
-        """True when the process ended although nobody here ended it."""
-        return self._process is not None and _has_ended(self._process)
-
-    def obituary(self) -> ServiceFailed:
-        """What is known of a service that died: how, and the last lines of its log."""
-        how = "" if self._process is None else _how_it_ended(self._process)
-        return ServiceFailed(f"{self.name} ended by itself{how}.\n{self.log_tail()}")
-
-    def log_tail(self, lines: int = TAIL_LINES) -> str:
-        """The last lines that the current or last run wrote, and where the rest is."""
-        try:
-            with self.log.open("rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                file.seek(max(self._log_begins, end - 16_384))
-                said = file.read().decode(errors="replace").splitlines()[-lines:]
-        except FileNotFoundError:
-            said = []
-        return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in said or ["(empty)"])])
-
-    async def start(self) -> None:
-        """Start and wait until the server answers. Raises ServiceFailed, ServiceMissing."""
-        if self.running:
-            raise ServiceFailed(f"{self.name} is running already (process {self.pid})")
-        self._bury()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        first_time = not self.ports
-        for tries_left in (2, 1, 0):
-            if not self.ports:
-                self.ports = _choose_ports(self.folder / "ports.json", self._port_names)
-            self.prepare()
-            self._spawn()
-            try:
-                await self._until_ready()
-            except ServiceFailed as failure:
-                await self.stop()
-                if first_time and tries_left and "address already in use" in str(failure).lower():
-                    self.ports = {}  # somebody was faster between our look and the server's
-                    continue
-                raise
-            except BaseException:
-                await self.stop()
-                raise
-            return
-
-    async def stop(self) -> None:
-        """SIGTERM, and SIGKILL after the grace. Does nothing where none runs."""
-        process = self._process
-        if process is None:
-            return
-        if not _has_ended(process):
-            process.terminate()
-            await _until(lambda: _has_ended(process), seconds=self.grace)
-        self._bury()
-
-    def kill9(self) -> None:
-        """SIGKILL, as a failure test wants it: at once, with whatever it started itself. `start` revives it."""
-        if self._process is not None:
-            self._process.kill()
-        self._bury()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    def _spawn(self) -> None:
-        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tether.py")), str(os.getpid())]
-        command += self.command()
-        with self.log.open("ab") as log:
-            self._log_begins = log.tell()
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env={**os.environ, **self._environment},
-                start_new_session=True,
-            )
-        (self.folder / "pid").write_text(f"{self._process.pid}\n")
-
-    async def _until_ready(self) -> None:
-        deadline = time.monotonic() + self.patience
-        while time.monotonic() < deadline:
-            if self.died:
-                raise self.obituary()
-            with contextlib.suppress(OSError, TimeoutError):
-                if await asyncio.wait_for(self.is_ready(), timeout=5) and not self.died:
-                    return await self.once_ready()
-            await asyncio.sleep(GLANCE)
-        raise ServiceFailed(f"{self.name} did not answer within {self.patience:.0f} seconds.\n{self.log_tail()}")
-
-    def _bury(self) -> None:
-        """End the process group and forget it. The leader is not reaped before: its id cannot be another's yet."""
-        if (process := self._process) is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self._process = None
-        (self.folder / "pid").unlink(missing_ok=True)
-
-
 class Services:
     """The supervisor: holds the work folder, starts services in order, notices a death, ends them in reverse order.
 
     ``async with Services(folder) as services: await services.start(temporal, registry)``. SIGINT, SIGTERM and SIGHUP
     end the body and then the services, and leave `Interrupted` behind; a second one ends them at once. A service that
-    dies ends the body with ServiceFailed. With `watch=False` (tests: a fixture is not the task that waits) it does
-    neither, and `check()` tells of the dead.
+    dies is started again where `revive` says so, after a pause that doubles; it ends the body with ServiceFailed
+    otherwise, and when it has died more often than `PAUSES` allow. With `watch=False` (tests: a fixture is not the task
+    that waits) nothing of this happens, and `check()` tells of the dead.
     """
 
-    def __init__(self, folder: Path, *, watch: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        watch: bool = True,
+        revive: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`tell` gets a sentence when a service has died and when it is back. Logs go to the folder's `logs`."""
         self.folder = folder.absolute()
         self._watch = watch
+        self._revive = revive
+        self._tell = tell
         self._services: list[Service] = []
         self._held = contextlib.ExitStack()
         self._watcher: asyncio.Task[None] | None = None
+        self._revivals: dict[Service, asyncio.Task[None]] = {}
+        self._deaths: dict[Service, list[float]] = {}
         self._reason: BaseException | None = None
         self._stopping = False
 
@@ -246,6 +77,7 @@ class Services:
     async def start(self, *services: Service) -> None:
         """Start these one after the other. Raises ServiceFailed, ServiceMissing; what runs already goes on."""
         for service in services:
+            service.log = self.folder / "logs" / f"{service.name}.log"
             await service.start()
             self._services.append(service)
 
@@ -268,6 +100,9 @@ class Services:
     async def stop(self) -> None:
         """End all, the last started first."""
         self._stopping = True
+        for revival in self._revivals.values():
+            revival.cancel()
+        await asyncio.gather(*self._revivals.values(), return_exceptions=True)
         for service in reversed(self._services):
             await service.stop()
 
@@ -303,17 +138,36 @@ class Services:
             body.cancel()
 
     async def _notice_deaths(self, body: "asyncio.Task[Any]") -> None:
-        await _until(lambda: any(service.died for service in self._services))
-        self._interrupt(body, next(service.obituary() for service in self._services if service.died))
+        while True:
+            await until(lambda: any(self._untended()))
+            for service in self._untended():
+                if not self._revive:
+                    return self._interrupt(body, service.obituary())
+                self._revivals[service] = asyncio.create_task(self._bring_back(service, body))
 
+    def _untended(self) -> list[Service]:
+        """Who died and is not being brought back."""
+        tended = {service for service, revival in self._revivals.items() if not revival.done()}
+        return [service for service in self._services if service.died and service not in tended]
 
-async def _until(condition: Callable[[], bool], *, seconds: float = math.inf) -> None:
-    """Look until it is so, or the time is over: no kernel and loop of ours offers an event for the end of a process."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if condition() or time.monotonic() > deadline:
-            return
-        await asyncio.sleep(GLANCE)
+    async def _bring_back(self, service: Service, body: "asyncio.Task[Any]") -> None:
+        failure: WharfingerError = service.obituary()
+        while True:
+            now = time.monotonic()
+            deaths = [*(then for then in self._deaths.get(service, ()) if now - then < FORGIVEN_AFTER), now]
+            self._deaths[service] = deaths
+            if len(deaths) > len(PAUSES):
+                return self._interrupt(body, failure)
+            pause = PAUSES[len(deaths) - 1]
+            reason = str(failure).partition("\n")[0].rstrip(".")
+            self._tell(f"{reason}: starting it again in {pause:g} s. Its log: {service.log}")
+            await asyncio.sleep(pause)
+            try:
+                await service.start()
+            except WharfingerError as again:
+                failure = again
+            else:
+                return self._tell(f"{service.name} is back.")
 
 
 @contextlib.contextmanager
@@ -351,50 +205,3 @@ def _on_signals(act: Callable[[int], None]) -> Iterator[None]:
         for number in heeded:
             loop.remove_signal_handler(number)
             signal.signal(number, former[number] or signal.SIG_DFL)
-
-
-def _choose_ports(memory: Path, names: Sequence[str]) -> dict[str, int]:
-    """The ports of the last run where they are free, else others; remembered in the file `memory`."""
-    try:
-        remembered = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        remembered = {}
-    ports: dict[str, int] = {}
-    with contextlib.ExitStack() as taken:
-        for name in names:
-            wished = remembered.get(name)
-            while not (isinstance(wished, int) and (bound := _bind(wished))):
-                wished = secrets.choice(OUR_PORTS)
-            taken.enter_context(bound)
-            ports[name] = wished
-    memory.write_text(json.dumps(ports))
-    return ports
-
-
-def _bind(port: int) -> socket.socket | None:
-    """Take a port for a moment; None where it is another's."""
-    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that waits out old connections is free
-        probe.bind((HOST, port))
-    except (OSError, OverflowError):
-        probe.close()
-        return None
-    return probe
-
-
-def _exit(process: "subprocess.Popen[bytes]") -> os.waitid_result | None:
-    """How the process ended; None while it runs. It is not reaped: its id stays ours until `wait`."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-
-
-def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
-    return process.returncode is not None or _exit(process) is not None
-
-
-def _how_it_ended(process: "subprocess.Popen[bytes]") -> str:
-    if (ended := _exit(process)) is None:
-        return ""
-    if ended.si_code == os.CLD_EXITED:
-        return f" with exit status {ended.si_status}"
-    return f" by {signal.Signals(ended.si_status).name}"

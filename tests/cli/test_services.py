@@ -16,7 +16,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from cli.servers import PythonService, RegistryServer, TemporalServer, program
-from cli.services import FolderInUse, Interrupted, Service, ServiceFailed, ServiceMissing, Services
+from cli.service import Service, ServiceFailed, ServiceMissing, until
+from cli.services import FolderInUse, Interrupted, Services
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +56,11 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def status_of(url: str) -> int:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(url)).status_code
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -121,7 +127,7 @@ async def test_a_service_is_ready_when_its_log_says_so(tmp_path: Path) -> None:
         arguments=lambda ports: ["--bind", "127.0.0.1", str(ports["http"])],
     )
     async with service:
-        assert httpx.get(f"http://127.0.0.1:{service.ports['http']}/", trust_env=False).status_code == 200
+        assert await status_of(f"http://127.0.0.1:{service.ports['http']}/") == 200
     async with service:
         assert service.has_logged("Serving HTTP on")
 
@@ -191,6 +197,71 @@ async def test_a_service_killed_on_purpose_is_no_death_and_starts_again(tmp_path
             services.check()
 
     await asyncio.create_task(work())
+
+
+async def test_a_dead_service_is_started_again_on_its_port_and_somebody_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        async with Services(tmp_path, revive=True, tell=told.append) as services:
+            service, other = Small(tmp_path / "1"), Small(tmp_path / "2", name="other")
+            await services.start(service, other)
+            ports, first = dict(service.ports), service.pid
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: "small is back." in told, seconds=30)
+            assert service.running
+            assert service.pid != first
+            assert service.ports == ports
+
+    await asyncio.create_task(work())
+    assert [line.partition(":")[0] for line in told] == ["small ended by itself by SIGKILL", "small is back."]
+    assert (tmp_path / "logs" / "small.log").read_text().count("here I am") == 2
+
+
+async def test_a_service_that_cannot_live_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.services.PAUSES", (0.01, 0.02))
+    told: list[str] = []
+
+    async def work() -> None:
+        async with Services(tmp_path, revive=True, tell=told.append) as services:
+            service = Small(tmp_path / "1")
+            await services.start(service)
+            service.manner = "dies"
+            os.kill(service.pid, signal.SIGKILL)
+            await asyncio.sleep(30)
+
+    with pytest.raises(ServiceFailed, match="I cannot bear it"):
+        await asyncio.create_task(work())
+    assert len(told) == 2
+
+
+async def test_the_end_comes_while_a_service_is_brought_back(tmp_path: Path) -> None:
+    told: list[str] = []
+    service = Small(tmp_path / "1")
+
+    async def work() -> None:
+        async with Services(tmp_path, revive=True, tell=told.append) as services:
+            await services.start(service)
+            os.kill(service.pid, signal.SIGKILL)
+            await until(lambda: bool(told), seconds=30)
+
+    await asyncio.create_task(work())
+    assert not service.running
+    assert len(told) == 1
+
+
+def test_a_log_that_has_grown_too_long_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.service.LONGEST_LOG", 4)
+    service = Small(tmp_path)
+    service.log.write_text("12345")
+    asyncio.run(_start_and_stop(service))
+    assert (tmp_path / "small.former.log").read_text() == "12345"
+    assert "12345" not in service.log.read_text()
+
+
+async def _start_and_stop(service: Service) -> None:
+    async with service:
+        pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -283,7 +354,7 @@ async def test_temporal_goes_on_after_kill_9_with_the_same_data_on_the_same_port
         address = server.address
         client = await Client.connect(address)
         run = await client.start_workflow("AnyWorkflow", id="submission/1", task_queue="nobody")
-        assert httpx.get(server.ui_of("submission/1"), trust_env=False).status_code == 200
+        assert await status_of(server.ui_of("submission/1")) == 200
         server.kill9()
         server = TemporalServer(tmp_path, search_attributes={"Stage": "Keyword", "Turn": "Keyword"}, retention_days=40)
         await server.start()
@@ -315,5 +386,5 @@ async def test_a_registry_answers_and_asks_for_credentials_where_it_is_told_to(t
     guarded = RegistryServer(tmp_path / "guarded", htpasswd=htpasswd)
     async with Services(tmp_path, watch=False) as services:
         await services.start(open_to_all, guarded)
-        assert httpx.get(f"{open_to_all.url}/v2/", trust_env=False).status_code == 200
-        assert httpx.get(f"{guarded.url}/v2/", trust_env=False).status_code == 401
+        assert await status_of(f"{open_to_all.url}/v2/") == 200
+        assert await status_of(f"{guarded.url}/v2/") == 401
