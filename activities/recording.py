@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from store.blobs import Blobs
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.errors import translated
 from models.addresses import submission_address
+from models.findings import Waiver
 from models.lifecycle import CLOSED_STAGES
 from models.recording import ApplicationRecording, ProductRecording, SubmissionRecording
 from store import projection, secrets
+from store.blobs import Blobs
 from store.database import Database
 
 
@@ -20,25 +22,33 @@ class RecordingActivities:
 
     @activity.defn
     async def record_submission(self, recording: SubmissionRecording) -> None:
-        """Idempotent and monotonic on the revision. A closed submission's credentials are deleted with the record."""
+        """Idempotent and monotonic on the revision. A closed submission's credentials are deleted with the record.
+
+        A waiver that an entry names is read first, so that no transaction waits for the blobs.
+        """
+        run = _run()
         with translated():
-            waivers = await projection.waivers_of(recording, self.blobs)
-            async with self.database.transaction() as session:
-                await projection.record_submission(session, recording, _run(), waivers)
+            digests = {entry.waiver for entry in recording.entries if entry.waiver and entry.event != "undo"}
+            granted = {digest: await self.blobs.get_message(Waiver, digest) for digest in sorted(digests)}
+
+            async def record(session: AsyncSession) -> None:
+                await projection.record_submission(session, recording, run, granted=granted)
                 if recording.snapshot.stage in CLOSED_STAGES:
                     await secrets.delete_of(session, submission_address(recording.snapshot.id))
 
+            await self.database.write(record)
+
     @activity.defn
     async def record_product(self, recording: ProductRecording) -> None:
+        run = _run()
         with translated():
-            async with self.database.transaction() as session:
-                await projection.record_product(session, recording, _run())
+            await self.database.write(lambda session: projection.record_product(session, recording, run))
 
     @activity.defn
     async def record_application(self, recording: ApplicationRecording) -> None:
+        run = _run()
         with translated():
-            async with self.database.transaction() as session:
-                await projection.record_application(session, recording, _run())
+            await self.database.write(lambda session: projection.record_application(session, recording, run))
 
 
 def _run() -> str:

@@ -137,6 +137,8 @@ class MailTerms(Section):
     attempts: int = Field(default=12, ge=1)
     first_retry_seconds: int = Field(default=60, ge=1)
     longest_retry_seconds: int = Field(default=4 * 3600, ge=1)
+    #: how long a mailed link that confirms an address is good
+    confirmation_days: int = Field(default=7, ge=1)
 
 
 class Keeping(Section):

@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.columns import storable
 from models.content import ContentManifest
 from models.errors import NotFound
 from models.products import ListingStatus, ProductSnapshot
@@ -85,7 +86,7 @@ async def get(session: AsyncSession, publisher_slug: str, slug: str) -> ListingV
         await session.exec(
             select(ListingRow, PublisherRow)
             .join(PublisherRow, col(PublisherRow.id) == col(ListingRow.publisher))
-            .where(col(PublisherRow.slug) == publisher_slug, col(ListingRow.slug) == slug)
+            .where(col(PublisherRow.slug) == storable(publisher_slug), col(ListingRow.slug) == storable(slug))
         )
     ).first()
     if found is None:

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import new_id
+from models.columns import storable
 from models.errors import NotFound
 from models.publishers import Role, Standing
 from models.tables import MembershipRow, PersonRow, StaffChangeRow, StaffRoleRow
@@ -37,6 +38,7 @@ async def find_or_create(session: AsyncSession, email: str, name: str = "", at: 
 
 async def get(session: AsyncSession, person: str) -> PersonRow:
     """By id or email address. Errors: NotFound."""
+    person = storable(person)
     column = col(PersonRow.email) if "@" in person else col(PersonRow.id)
     row = (
         await session.exec(select(PersonRow).where(column == (address(person) if "@" in person else person)))

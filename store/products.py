@@ -9,6 +9,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import new_id
+from models.columns import storable
 from models.errors import NotAllowed, NotFound
 from models.products import ListingStatus
 from models.tables import ProductRow, PublicationRow, PublisherRow, SubmissionRow
@@ -53,7 +54,7 @@ async def by_slug(session: AsyncSession, publisher_slug: str, slug: str) -> Prod
     statement = (
         select(ProductRow)
         .join(PublisherRow, col(PublisherRow.id) == col(ProductRow.publisher))
-        .where(PublisherRow.slug == publisher_slug, ProductRow.slug == slug)
+        .where(PublisherRow.slug == storable(publisher_slug), ProductRow.slug == storable(slug))
     )
     row = (await session.exec(statement)).first()
     if row is None:

@@ -20,7 +20,7 @@ from models.publishers import ApplicationSnapshot
 from models.recording import ApplicationRecording, Entry, ProductRecording, SubmissionRecording
 from models.tables import IterationRow, ProductRow, PublisherRow, SubmissionRow
 from policies import words
-from store import listings, publishers, trail, waivers
+from store import listings, publishers, submissions, trail, waivers
 from store.database import RowMissing
 from store.recipients import Circle
 
@@ -55,7 +55,10 @@ async def record_submission(
         assignee=snapshot.assignee,
         proposer=snapshot.proposal.actor if snapshot.proposal else "",
     )
-    shown = _shown(words.of_submission(snapshot)) | {"iteration": snapshot.iteration, "release": snapshot.release}
+    shown = trail.situation_shown(words.of_submission(snapshot)) | {
+        "iteration": snapshot.iteration,
+        "release": snapshot.release,
+    }
     return await trail.queue_notices(session, submission_address(row.id), snapshot.revision, new, circle, shown)
 
 
@@ -82,17 +85,21 @@ async def project_submission(
 
 def submission_columns(snapshot: Snapshot) -> dict[str, Any]:
     """The columns that a snapshot fills; the reconciler compares the same."""
-    return {
-        "revision": snapshot.revision,
-        "stage": snapshot.stage,
-        "turn": snapshot.turn,
-        "iteration": snapshot.iteration,
-        "due": snapshot.due,
-        "overdue": snapshot.overdue,
-        "assignee": snapshot.assignee,
-        "release": snapshot.release,
-        "snapshot": snapshot.model_dump(mode="json"),
-    } | ({"content": snapshot.content} if snapshot.content else {}) | ({"number": snapshot.number} if snapshot.number else {})
+    return (
+        {
+            "revision": snapshot.revision,
+            "stage": snapshot.stage,
+            "turn": snapshot.turn,
+            "iteration": snapshot.iteration,
+            "due": snapshot.due,
+            "overdue": snapshot.overdue,
+            "assignee": snapshot.assignee,
+            "release": snapshot.release,
+            "snapshot": snapshot.model_dump(mode="json"),
+        }
+        | ({"content": snapshot.content} if snapshot.content else {})
+        | ({"number": snapshot.number} if snapshot.number else {})
+    )
 
 
 async def record_product(
@@ -105,9 +112,15 @@ async def record_product(
         raise RowMissing(f"Product {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, product_address(row.id), run, snapshot.revision, recording.entries)
     await project_product(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
+    for entry in new:
+        if entry.event == "submit" and entry.command and entry.text.removeprefix("#").isdecimal():
+            await submissions.numbered(session, entry.command, int(entry.text.removeprefix("#")))
     proposer = snapshot.proposal.actor if snapshot.proposal else ""
     circle = Circle(publisher=row.publisher, product=row.id, proposer=proposer)
-    shown = _shown(words.of_product(snapshot)) | {"submission": snapshot.submission, "reason": snapshot.reason}
+    shown = trail.situation_shown(words.of_product(snapshot)) | {
+        "submission": snapshot.submission,
+        "reason": snapshot.reason,
+    }
     return await trail.queue_notices(session, product_address(row.id), snapshot.revision, new, circle, shown)
 
 
@@ -154,7 +167,7 @@ async def record_application(
         snapshot.revision,
         new,
         Circle(publisher=row.id),
-        _shown(words.of_application(snapshot)),
+        trail.situation_shown(words.of_application(snapshot)),
     )
 
 
@@ -178,16 +191,6 @@ def application_columns(snapshot: ApplicationSnapshot) -> dict[str, Any]:
         "profile": snapshot.profile,
         "due": snapshot.due,
         "snapshot": snapshot.model_dump(mode="json"),
-    }
-
-
-def _shown(situation: words.Situation) -> dict[str, Any]:
-    """The words of that moment: a mail that goes out later says what was true when it was caused."""
-    return {
-        "status": situation.status,
-        "turn": situation.turn,
-        "next": situation.next,
-        "by": situation.by.isoformat() if situation.by else None,
     }
 
 

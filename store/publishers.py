@@ -9,6 +9,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import new_id
+from models.columns import storable
 from models.errors import NotFound
 from models.publishers import ApplicationStatus, PublisherProfile
 from models.tables import MembershipRow, PersonRow, PublisherRow
@@ -66,6 +67,7 @@ async def apply(
 
 async def get(session: AsyncSession, publisher: str) -> PublisherRow:
     """By id or slug. Errors: NotFound."""
+    publisher = storable(publisher)
     statement = select(PublisherRow).where((col(PublisherRow.id) == publisher) | (col(PublisherRow.slug) == publisher))
     row = (await session.exec(statement)).first()
     if row is None:

@@ -10,6 +10,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
+from models.columns import storable
 from models.content import ContentManifest, Track
 from models.errors import NotAllowed, NotFound
 from models.lifecycle import CLOSED_STAGES, DORMANT_STAGES, Snapshot, Stage, Turn
@@ -117,6 +118,7 @@ async def get(session: AsyncSession, submission: str) -> SubmissionView:
 
 async def find(session: AsyncSession, words_: str) -> SubmissionView:
     """By id, `product/number` or `publisher/product/number` (slugs). Errors: NotFound."""
+    words_ = storable(words_)
     by_id = (await session.exec(_joined().where(SubmissionRow.id == words_))).first()
     if by_id is not None:
         return await _whole(session, *by_id)

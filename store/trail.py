@@ -13,6 +13,7 @@ from models.base import canonical_json, digest_of
 from models.notices import NoticeKind
 from models.recording import Entry
 from models.tables import EventRow, MembershipRow, NoticeRow, NoticeStatus, PersonRow, ProductRow, SubmissionRow
+from policies.words import Situation
 from store.database import insert_new
 from store.recipients import Circle, Recipient, recipients
 from store.views import EventView
@@ -110,6 +111,16 @@ def notice_row(
         row.status, row.next_try = NoticeStatus.GIVEN_UP, None
         row.last_error = "There is nobody to send it to: give somebody the role (wharfinger staff add)."
     return row.model_dump()
+
+
+def situation_shown(situation: Situation) -> dict[str, Any]:
+    """A notice's words of that moment: a mail that goes out later says what was true when it was caused."""
+    return {
+        "status": situation.status,
+        "turn": situation.turn,
+        "next": situation.next,
+        "by": situation.by.isoformat() if situation.by else None,
+    }
 
 
 async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> list[EventView]:
