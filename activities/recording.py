@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 
+import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.errors import translated
 from models.addresses import submission_address
+from models.errors import NotFound
 from models.findings import Waiver
 from models.lifecycle import CLOSED_STAGES
 from models.recording import ApplicationRecording, ProductRecording, SubmissionRecording
 from store import projection, secrets
 from store.blobs import Blobs
 from store.database import Database
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,7 @@ class RecordingActivities:
         """
         run = _run()
         with translated():
-            digests = {entry.waiver for entry in recording.entries if entry.waiver and entry.event != "undo"}
-            granted = {digest: await self.blobs.get_message(Waiver, digest) for digest in sorted(digests)}
+            granted = await self._granted(recording)
 
             async def record(session: AsyncSession) -> None:
                 await projection.record_submission(session, recording, run, granted=granted)
@@ -37,6 +40,21 @@ class RecordingActivities:
                     await secrets.delete_of(session, submission_address(recording.snapshot.id))
 
             await self.database.write(record)
+
+    async def _granted(self, recording: SubmissionRecording) -> dict[str, Waiver | None]:
+        """The stored waivers that the entries name.
+
+        The desk stores a waiver before its command; one that nobody stored came by a signal. It waives nothing beyond
+        the iteration, but it must not hold up the record either.
+        """
+        granted: dict[str, Waiver | None] = {}
+        for digest in sorted({entry.waiver for entry in recording.entries if entry.waiver and entry.event != "undo"}):
+            try:
+                granted[digest] = await self.blobs.get_message(Waiver, digest)
+            except NotFound as missing:
+                log.warning("a waiver was never stored", submission=recording.snapshot.id, missing=str(missing))
+                granted[digest] = None
+        return granted
 
     @activity.defn
     async def record_product(self, recording: ProductRecording) -> None:

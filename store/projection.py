@@ -33,7 +33,7 @@ async def record_submission(
     recording: SubmissionRecording,
     run: str,
     *,
-    granted: Mapping[str, Waiver] | None = None,
+    granted: Mapping[str, Waiver | None] | None = None,
     overwrite: bool = False,
 ) -> int:
     """Snapshot, events and notices of a submission; returns how many notices were queued.

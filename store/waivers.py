@@ -13,8 +13,13 @@ from models.tables import SubmissionRow, WaiverRow
 from store.database import RowMissing, put_row
 
 
-async def take(session: AsyncSession, submission: SubmissionRow, entry: Entry, granted: Mapping[str, Waiver]) -> None:
-    """The entry's waiver takes effect; an `undo` takes it back. `granted` holds the stored waivers by digest."""
+async def take(
+    session: AsyncSession, submission: SubmissionRow, entry: Entry, granted: Mapping[str, Waiver | None]
+) -> None:
+    """The entry's waiver takes effect; an `undo` takes it back.
+
+    `granted` holds the stored waivers by digest, None for one that was never stored: then nothing is put in force.
+    """
     if entry.event == "undo":
         await session.exec(
             update(WaiverRow)
@@ -22,9 +27,11 @@ async def take(session: AsyncSession, submission: SubmissionRow, entry: Entry, g
             .values(withdrawn_at=entry.at)
         )
         return
-    waiver = granted.get(entry.waiver)
-    if waiver is None:
+    if entry.waiver not in granted:
         raise RowMissing(f"Waiver {entry.waiver} of submission {submission.id} was not read from the blobs.")
+    waiver = granted[entry.waiver]
+    if waiver is None:
+        return
     row = WaiverRow(
         digest=entry.waiver,
         submission=submission.id,
