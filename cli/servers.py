@@ -63,10 +63,12 @@ class PythonService(Service):
         path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
         ours = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})}
         super().__init__(name, folder, ports=ports, environment=ours)
+        self.working_folder = Path.cwd()  # a relative path in a setting, and the file .env, mean what they mean here
         self._module, self._arguments, self._ready = module, arguments, ready
 
     def command(self) -> Sequence[str]:
-        return [sys.executable, "-m", self._module, *self._arguments(self.ports)]
+        # -P: a file worker.py in the folder where somebody works is not ours
+        return [sys.executable, "-P", "-m", self._module, *self._arguments(self.ports)]
 
     async def is_ready(self) -> bool:
         return await self._ready(self)

@@ -65,8 +65,10 @@ class Service(ABC):
         self.working_folder = self.folder
         self.log = self.folder / f"{name}.log"
         self.ports: dict[str, int] = {}
+        #: ports to take at the first run where they are free
+        self.wished_ports: dict[str, int] = {}
         self._port_names = tuple(ports)
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log_begins = 0
 
@@ -118,6 +120,12 @@ class Service(ABC):
             said = []
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in said or ["(empty)"])])
 
+    def reserve(self) -> None:
+        """Choose the ports now, so that others can be told of them before the first start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.ports:
+            self.ports = _choose_ports(self.folder / "ports.json", self._port_names, self.wished_ports)
+
     async def start(self) -> None:
         """Start and wait until the server answers. Raises ServiceFailed, ServiceMissing."""
         if self.running:
@@ -126,8 +134,7 @@ class Service(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         first_time = not self.ports
         for tries_left in (2, 1, 0):
-            if not self.ports:
-                self.ports = _choose_ports(self.folder / "ports.json", self._port_names)
+            self.reserve()
             self.prepare()
             self._spawn()
             try:
@@ -178,7 +185,7 @@ class Service(ABC):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.working_folder,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
         (self.folder / "pid").write_text(f"{self._process.pid}\n")
@@ -222,8 +229,8 @@ def _put_aside(log: Path) -> None:
             log.replace(log.with_suffix(".former.log"))
 
 
-def _choose_ports(memory: Path, names: Sequence[str]) -> dict[str, int]:
-    """The ports of the last run where they are free, else others; remembered in the file `memory`."""
+def _choose_ports(memory: Path, names: Sequence[str], wishes: Mapping[str, int]) -> dict[str, int]:
+    """The ports of the last run where they are free, then the wished ones, else others; remembered in `memory`."""
     try:
         remembered = json.loads(memory.read_text())
     except (OSError, ValueError):
@@ -231,11 +238,13 @@ def _choose_ports(memory: Path, names: Sequence[str]) -> dict[str, int]:
     ports: dict[str, int] = {}
     with contextlib.ExitStack() as taken:
         for name in names:
-            wished = remembered.get(name) if isinstance(remembered, dict) else None
-            while not (type(wished) is int and (bound := _bind(wished))):
-                wished = secrets.choice(OUR_PORTS)
+            tries = [remembered.get(name) if isinstance(remembered, dict) else None, wishes.get(name)]
+            while True:
+                port = tries.pop(0) if tries else secrets.choice(OUR_PORTS)
+                if type(port) is int and port > 0 and (bound := _bind(port)):
+                    break
             taken.enter_context(bound)
-            ports[name] = wished
+            ports[name] = port
     memory.write_text(json.dumps(ports))
     return ports
 

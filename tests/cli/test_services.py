@@ -83,6 +83,20 @@ async def test_a_service_keeps_its_port_from_run_to_run_but_takes_no_port_of_ano
             assert other.ports["http"] != port
 
 
+async def test_a_wished_port_is_taken_where_it_is_free_and_known_before_the_start(tmp_path: Path) -> None:
+    one = Small(tmp_path / "one")
+    one.reserve()
+    async with one:
+        two = Small(tmp_path / "two")
+        two.wished_ports = {"http": one.ports["http"]}
+        two.reserve()
+        assert two.ports["http"] not in one.ports.values()
+    three = Small(tmp_path / "three")
+    three.wished_ports = one.ports
+    three.reserve()
+    assert three.ports == one.ports
+
+
 @pytest.mark.parametrize("memory", ["", "[]", '{"http": "x"}', '{"http": 99999}', '{"http": true}', "\xff"])
 async def test_a_spoilt_memory_of_ports_is_no_obstacle(tmp_path: Path, memory: str) -> None:
     (tmp_path / "ports.json").write_bytes(memory.encode("latin-1"))
