@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import SQLModel, select
 
 from models.errors import NotFound, ToolFailed
 from models.tables import SecretRow
@@ -25,7 +25,8 @@ SUBJECT = "submission/abc"
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(tmp_path / "hub.sqlite")
-    await database.migrate()
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all)
     yield database
     await database.close()
 
