@@ -1,0 +1,302 @@
+"""Garbage collection never takes what a row names, wherever the row names it."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, String
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
+
+from models.base import digest_of
+from models.columns import Word
+from models.findings import WaiverScope
+from models.lifecycle import Stage
+from models.policy import Keeping
+from models.products import ListingStatus
+from models.tables import (
+    ArchivedHistoryRow,
+    ContentRow,
+    IterationRow,
+    ListingRow,
+    PolicyRow,
+    ProductRow,
+    PublicationRow,
+    PublisherRow,
+    ScanRow,
+    SubmissionRow,
+    WaiverRow,
+)
+from store.blobs import Blobs
+from store.collect import CollectionPlan, collect, plan, trim_cache
+from store.database import Database
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+KEEPING = Keeping(blob_grace_days=7)
+LONG_AGO = NOW - timedelta(days=60)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path / "hub.sqlite")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all)
+    yield database
+    await database.close()
+
+
+class Folder:
+    """Blobs of a chosen age."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.blobs = Blobs(folder)
+
+    async def put(self, content: bytes, at: datetime = LONG_AGO) -> str:
+        digest = await self.blobs.put(content)
+        name = digest.removeprefix("sha256:")
+        os.utime(self.folder / "sha256" / name[:2] / name, (at.timestamp(), at.timestamp()))
+        return digest
+
+    async def digests(self) -> set[str]:
+        return {entry.digest async for entry in self.blobs.entries()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "blobs")
+
+
+async def add(database: Database, *rows: SQLModel) -> None:
+    async with database.transaction() as session:
+        for row in rows:
+            session.add(row)
+            await session.flush()
+
+
+def parents() -> list[SQLModel]:
+    """Rows that name no blob, for the others to hang on."""
+    return [
+        PublisherRow(id="pub", slug="pub", name="Pub", applied_at=NOW, changed_at=NOW),
+        ProductRow(id="prod", publisher="pub", slug="prod", name="Prod", created_at=NOW, changed_at=NOW),
+        SubmissionRow(
+            id="sub",
+            product="prod",
+            publisher="pub",
+            content="",
+            submitter="p",
+            submitted_at=NOW,
+            changed_at=NOW,
+            stage=Stage.READY,
+        ),
+    ]
+
+
+def iteration(**columns: Any) -> IterationRow:
+    return IterationRow(submission="sub", number=1, **({"content": ""} | columns), examined_at=NOW)
+
+
+def listing(**manifest: Any) -> ListingRow:
+    return ListingRow(
+        product="prod",
+        publisher="pub",
+        slug="prod",
+        name="Prod",
+        status=ListingStatus.PUBLISHED,
+        category="databases",
+        manifest=manifest,
+        published_at=NOW,
+        changed_at=NOW,
+    )
+
+
+def waiver(digest: str) -> WaiverRow:
+    return WaiverRow(
+        digest=digest,
+        submission="sub",
+        product="prod",
+        publisher="pub",
+        finding="f",
+        scope=WaiverScope.PRODUCT,
+        subject="prod",
+        expires=NOW,
+        waiver={},
+        granted_at=NOW,
+    )
+
+
+def scan(digest: str) -> ScanRow:
+    return ScanRow(
+        image="i",
+        platform="linux/amd64",
+        advisory_snapshot="s",
+        scanner="trivy",
+        scanner_version="1",
+        report=digest,
+        at=NOW,
+    )
+
+
+REFERENCES: dict[str, Callable[[str], SQLModel]] = {
+    "an iteration's content": lambda digest: iteration(content=digest),
+    "an iteration's release set": lambda digest: iteration(release=digest),
+    "an iteration's report": lambda digest: iteration(report=digest),
+    "an iteration's image report": lambda digest: iteration(reports=[digest_of(b"another"), digest]),
+    "an iteration's difference": lambda digest: iteration(difference=digest),
+    "a scan": scan,
+    "a publication": lambda digest: PublicationRow(
+        submission="sub", product="prod", release=digest, content="", published_at=NOW
+    ),
+    "a listing's icon": lambda digest: listing(icon=digest),
+    "a listing's screenshot": lambda digest: listing(screenshots=["", digest]),
+    "a content manifest's icon": lambda digest: ContentRow(digest="c", document={"icon": digest}, stored_at=NOW),
+    "a waiver": waiver,
+    "a proposed waiver": lambda digest: ProductRow(
+        id="prod2",
+        publisher="pub",
+        slug="prod2",
+        name="",
+        created_at=NOW,
+        changed_at=NOW,
+        snapshot={"proposal": {"act": "waive", "waiver": digest}},
+    ),
+    "an archived history": lambda digest: ArchivedHistoryRow(
+        workflow="w", run="r", history=digest, status="completed", closed_at=NOW
+    ),
+    "words in a policy": lambda digest: PolicyRow(digest="p", policy={"why": f"see {digest}."}, first_used_at=NOW),
+}
+
+
+@pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES.keys())
+async def test_what_a_row_names_is_kept(
+    database: Database, folder: Folder, reference: Callable[[str], SQLModel]
+) -> None:
+    named, loose = await folder.put(b"named"), await folder.put(b"loose!")
+    await add(database, *parents(), reference(named))
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    assert (planned.unreferenced, planned.kept, planned.kept_bytes) == (((loose, 6),), 1, 5)
+    assert planned.bytes == 6
+    done = await collect(database, folder.blobs, planned)
+    assert (done.deleted, done.bytes, done.spared) == ([loose], 6, [])
+    assert await folder.digests() == {named}
+
+
+def test_every_column_that_can_hold_a_digest_is_read() -> None:
+    """Whoever adds a table or a kind of column learns here whether the collector sees it."""
+    from store.collect import _TABLES, _may_name_a_blob
+
+    assert {table.name for table in _TABLES} == {table.name for table in SQLModel.metadata.sorted_tables}
+    unread = {
+        type(column.type).__name__ for table in _TABLES for column in table.columns if not _may_name_a_blob(column.type)
+    }
+    assert unread <= {"Word", "UTCDateTime", "Boolean", "Integer", "BigInteger", "Float"}, unread
+    read = [column.type for table in _TABLES for column in table.columns if _may_name_a_blob(column.type)]
+    assert any(isinstance(kind, String) for kind in read)
+    assert any(isinstance(kind, TypeDecorator) and isinstance(kind.impl_instance, JSON) for kind in read)
+    assert not any(isinstance(kind, Word) for kind in read)
+
+
+async def test_a_young_blob_is_left_alone(database: Database, folder: Folder) -> None:
+    """Its row may be on its way."""
+    young = await folder.put(b"young", NOW - timedelta(days=6, hours=23))
+    old = await folder.put(b"old", NOW - timedelta(days=7, hours=1))
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    assert planned.unreferenced == ((old, 3),)
+    assert planned.too_young == 1
+    await collect(database, folder.blobs, planned)
+    assert await folder.digests() == {young}
+
+
+async def test_without_grace_only_what_is_written_now_is_young(database: Database, folder: Folder) -> None:
+    digest = await folder.put(b"old", NOW - timedelta(seconds=1))
+    planned = await plan(database, folder.blobs, Keeping(blob_grace_days=0), NOW)
+    assert planned.unreferenced == ((digest, 3),)
+
+
+async def test_a_dry_run_deletes_nothing_and_tells_what_would_go(database: Database, folder: Folder) -> None:
+    digest = await folder.put(b"loose")
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    done = await collect(database, folder.blobs, planned, dry_run=True)
+    assert (done.deleted, done.bytes) == ([digest], 5)
+    assert await folder.digests() == {digest}
+
+
+async def test_a_blob_put_again_after_the_plan_is_spared(database: Database, folder: Folder) -> None:
+    digest = await folder.put(b"loose")
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    await folder.blobs.put(b"loose")
+    assert (await collect(database, folder.blobs, planned)).spared == [digest]
+    assert await folder.digests() == {digest}
+
+
+async def test_a_blob_that_a_row_names_after_the_plan_is_spared(database: Database, folder: Folder) -> None:
+    digest = await folder.put(b"loose")
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    await add(database, scan(digest))
+    assert (await collect(database, folder.blobs, planned)).spared == [digest]
+    assert await folder.digests() == {digest}
+
+
+async def test_a_blob_deleted_by_somebody_else_after_the_plan_is_no_error(database: Database, folder: Folder) -> None:
+    digest = await folder.put(b"loose")
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    await folder.blobs.delete(digest)
+    done = await collect(database, folder.blobs, planned)
+    assert (done.deleted, done.spared) == ([], [])
+
+
+async def test_an_empty_hub_has_nothing_to_collect(database: Database, folder: Folder) -> None:
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    assert planned == CollectionPlan(before=NOW - timedelta(days=7))
+    assert (await collect(database, folder.blobs, planned)).deleted == []
+
+
+def _cached(folder: Path, name: str, size: int, age: int) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    used = NOW.timestamp() - age
+    os.utime(path, (used, used))
+    return path
+
+
+async def test_the_cache_loses_what_was_unused_for_longest(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    oldest = _cached(cache, "a/b/oldest", 400, 300)
+    older = _cached(cache, "older", 300, 200)
+    newer = _cached(cache, "newer", 300, 100)
+    trimmed = await trim_cache(cache, 650)
+    assert (trimmed.deleted, trimmed.deleted_bytes, trimmed.left_bytes) == (1, 400, 600)
+    assert not oldest.exists()
+    assert older.exists()
+    assert newer.exists()
+    assert not (cache / "a").exists(), "empty folders go as well"
+    assert cache.exists()
+
+
+async def test_a_cache_below_its_cap_and_one_that_is_not_there_are_left_alone(tmp_path: Path) -> None:
+    kept = _cached(tmp_path / "cache", "kept", 100, 1)
+    assert (await trim_cache(tmp_path / "cache", 100)).deleted == 0
+    assert kept.exists()
+    assert (await trim_cache(tmp_path / "none", 100)).left_bytes == 0
+
+
+async def test_a_dry_run_leaves_the_cache_as_it_is(tmp_path: Path) -> None:
+    kept = _cached(tmp_path / "cache", "a/kept", 100, 1)
+    trimmed = await trim_cache(tmp_path / "cache", 0, dry_run=True)
+    assert (trimmed.deleted, trimmed.deleted_bytes) == (1, 100)
+    assert kept.exists()
+
+
+async def test_trimming_never_follows_a_link_out_of_the_cache(tmp_path: Path) -> None:
+    outside = _cached(tmp_path / "outside", "precious", 100, 1)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "folder").symlink_to(tmp_path / "outside")
+    (cache / "file").symlink_to(outside)
+    await trim_cache(cache, 0)
+    assert outside.read_bytes() == b"x" * 100
+    assert list(cache.iterdir()) == []
