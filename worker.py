@@ -13,6 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from notifications.delivery import SmtpServer
+from registry.access import Access, SourceRules
+from registry.client import RegistryClient
+from registry.fetch import BlobCache
+from scanning.advisories import AdvisoryStore
 from temporalio.client import (
     Client,
     Schedule,
@@ -40,11 +45,6 @@ from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
 from models.addresses import MAIL_QUEUE, MAILROOM_ID, MODERATION_QUEUE, QUEUES, RECONCILE_SCHEDULE_ID, SCANNING_QUEUE
 from models.errors import WharfingerError
-from notifications.delivery import SmtpServer
-from registry.access import Access, SourceRules
-from registry.client import RegistryClient
-from registry.fetch import BlobCache
-from scanning.advisories import AdvisoryStore
 from settings import Settings
 from store.blobs import Blobs
 from store.database import Database
@@ -106,7 +106,9 @@ class Collaborators:
             scan_seconds=settings.scan_seconds,
         )
         self.publication = PublicationActivities(database, blobs, sources, hub_registry(settings, rules))
-        self.mail = MailActivities(database, policy, smtp_server(settings), mail_desk(settings))
+        self.mail = MailActivities(
+            database, policy, smtp_server(settings), mail_desk(settings), settings.sender_address
+        )
         self.reconciling = ReconcileActivities(client, database, blobs)
 
     def moderation(self) -> list[Any]:
@@ -151,12 +153,7 @@ def smtp_server(settings: Settings) -> SmtpServer:
 
 
 def mail_desk(settings: Settings) -> MailDesk:
-    return MailDesk(
-        hub=settings.hub_name,
-        base_url=settings.base_url,
-        domain=settings.mail_domain,
-        sender=settings.sender_address,
-    )
+    return MailDesk(hub=settings.hub_name, base_url=settings.base_url, mail_domain=settings.mail_domain)
 
 
 def workers(

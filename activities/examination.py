@@ -4,6 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from models.reports import IterationReport
+from policies.differences import differences
+from policies.examination import examine, outcome_of
 from temporalio import activity
 
 from activities.errors import translated
@@ -14,12 +17,9 @@ from models.events import Examined
 from models.images import ReleaseSet
 from models.lifecycle import Outcome
 from models.publishers import PublisherProfile
-from models.reports import IterationReport
 from models.scans import ImageReport
 from models.work import Examination
 from policies import working_days
-from policies.differences import differences
-from policies.examination import examine, outcome_of
 from store import contents, submissions, waivers
 from store import policies as policy_rows
 from store.blobs import Blobs
@@ -124,5 +124,3 @@ class ExaminationActivities:
         with translated():
             outcome = await self.examiner.examine(examination)
             return Examined(outcome=outcome, refused=bool(examination.problems))
-
-

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import structlog
+from notifications.composing import Envelope, compose
+from notifications.delivery import SmtpSender, SmtpServer
+from notifications.rendering import render
+from notifications.retry import next_attempt
 from temporalio import activity
 
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.policy import PolicyInForce
-from models.work import MailShift, MailsHandled
-from notifications.composing import Envelope, compose
-from notifications.delivery import SmtpSender, SmtpServer
-from notifications.rendering import render
-from notifications.retry import next_attempt
+from models.work import MailsHandled, MailShift
 from store import notices, outbox
 from store.database import Database
 
@@ -34,6 +34,8 @@ class MailActivities:
     policy: PolicyInForce
     server: SmtpServer
     desk: notices.MailDesk
+    #: the address that mails come from
+    sender: str
 
     @activity.defn
     async def drain(self, shift: MailShift) -> MailsHandled:
@@ -76,7 +78,20 @@ class MailActivities:
 
     async def _write(self, letter: outbox.Claimed) -> tuple[EmailMessage, str]:
         """The mail of a notice, from the rows as they are now and the words of the moment that caused it."""
-        raise NotImplementedError
+        async with self.database.transaction() as session:
+            notice, address, name = await self.desk.notice(session, letter.row)
+        envelope = Envelope(
+            sender=self.sender,
+            sender_name=self.desk.hub,
+            to=address,
+            to_name=name,
+            message_id=outbox.message_id(letter.id, self.desk.mail_domain),
+            thread=outbox.thread_id(letter.row.subject, self.desk.mail_domain),
+            date=letter.row.queued_at,
+            unsubscribe_url=notice.unsubscribe_url,
+            unsubscribe_one_click=bool(notice.unsubscribe_url),
+        )
+        return compose(render(notice), envelope), address
 
 
 async def _rest() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.resolve import resolve_tier
 from temporalio import activity
 
 from activities.errors import translated
@@ -13,7 +14,6 @@ from models.errors import PUBLISHERS_ERRORS, Permanent
 from models.events import Onboarded
 from models.images import PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
-from registry.resolve import resolve_tier
 from store import contents, submissions
 from store.blobs import Blobs
 from store.database import Database, RowMissing

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Self
 
-
 from cli.context import UP_FILE, load_settings
 from cli.servers import MailServer, PythonService, RegistryServer, TemporalServer, answers
 from cli.service import HOST

@@ -44,5 +44,3 @@ def worker(
 def add_to(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(worker)
-
-

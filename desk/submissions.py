@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from policies.eligibility import check_eligibility
+from policies.manifest import check_manifest
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
@@ -22,8 +24,6 @@ from models.findings import Finding, Waiver
 from models.lifecycle import Snapshot
 from models.products import NewSubmission, ProductSnapshot, Submitted
 from models.work import ProductStart
-from policies.eligibility import check_eligibility
-from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
 from store.publishers import slug_of
 from workflows import search_attributes
@@ -72,9 +72,7 @@ async def submit(
         row = await publishers.get(session, publisher)
         product = await products.find_or_create(session, row.id, slug, manifest.name, now)
         if manifest.track is Track.LISTING and not product.release:
-            raise InvalidManifest(
-                [Problem("track", "a listing edit needs a published version: submit one first.")]
-            )
+            raise InvalidManifest([Problem("track", "a listing edit needs a published version: submit one first.")])
         content = await contents.save(session, manifest)
         await submissions.create(
             session,

@@ -8,11 +8,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities import options
     from activities.people import PeopleActivities
     from activities.publication import PublicationActivities
     from activities.recording import RecordingActivities
-
-    from activities import options
     from models import events as e
     from models.addresses import submission_address
     from models.commands import PRODUCT_COMMANDS, Supersede

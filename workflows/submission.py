@@ -7,11 +7,10 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities import options
     from activities.examination import ExaminationActivities
     from activities.onboarding import OnboardingActivities
     from activities.people import PeopleActivities
-
-    from activities import options
     from activities.recording import RecordingActivities
     from models import events as e
     from models.addresses import product_address, scan_address
