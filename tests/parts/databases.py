@@ -88,8 +88,13 @@ def postgresql() -> Iterator[PostgresqlServer]:
         settings += ["deadlock_timeout=100ms", "max_connections=60", f"unix_socket_directories={place}"]
         with (Path(place) / "log").open("wb") as log:
             server = subprocess.Popen(
-                [*as_user, programs / "postgres", "-D", cluster, "-p", str(port)]
-                + [f"--{setting}" for setting in settings],
+                [
+                    *as_user,
+                    str(programs / "postgres"),
+                    f"-D{cluster}",
+                    f"-p{port}",
+                    *(f"--{each}" for each in settings),
+                ],
                 cwd=place,
                 stdout=log,
                 stderr=log,
