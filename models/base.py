@@ -31,7 +31,9 @@ class Message(BaseModel):
 
 def canonical_json(value: BaseModel) -> bytes:
     """Sorted keys, no white space: the same value has the same bytes, and so the same digest, everywhere."""
-    return json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # half a surrogate pair (a path of an image that is not UTF-8) has no UTF-8 form: it becomes a question mark
+    return text.encode("utf-8", "replace")
 
 
 def digest_of(content: bytes) -> str:
