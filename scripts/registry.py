@@ -1,7 +1,7 @@
 """What pip is configured with, as settings of uv: prints lines for a shell's `eval`.
 
-uv reads no pip.conf and no PIP_ variable. Whoever has set up a mirror, a proxy or a certificate for pip has the same for
-uv this way; a variable of uv's own that is set already wins.
+uv reads no pip.conf and no PIP_ variable. Whoever has set up a mirror, a proxy or a certificate for pip has the same
+for uv this way; a variable of uv's own that is set already wins.
 """
 
 import ast
