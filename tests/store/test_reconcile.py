@@ -1,13 +1,11 @@
 """The reconciler, tested by corrupting rows behind the processes' backs."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, text, update
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from models.base import digest_of
 from models.content import ContentManifest, Support, Tier
@@ -134,15 +132,6 @@ class Hub:
     async def row(self, table: Any) -> Any:
         async with self.database.session() as session:
             return (await session.exec(select(table))).one()
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "hub.sqlite")
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import gzip
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from models.base import digest_of
 from models.errors import NotFound, ToolFailed
@@ -20,15 +19,6 @@ from store.database import Database
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 IMAGE = digest_of(b"image")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "hub.sqlite")
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

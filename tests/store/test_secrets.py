@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import stat
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from models.errors import NotFound, ToolFailed
 from models.tables import SecretRow
@@ -20,15 +19,6 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 USERNAME = "robot$wharf"
 PASSWORD = "correct-horse-ßattery-staple"
 SUBJECT = "submission/abc"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "hub.sqlite")
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all)
-    yield database
-    await database.close()
 
 
 async def stored(database: Database, vault: Vault, subject: str = SUBJECT) -> str:
@@ -48,14 +38,26 @@ async def test_credentials_come_back_as_they_were(database: Database) -> None:
     assert await read(database, vault, secret) == (USERNAME, PASSWORD)
 
 
-async def test_no_file_of_the_database_holds_them_in_plain(database: Database, tmp_path: Path) -> None:
+async def test_no_file_of_the_database_holds_them_in_plain(tmp_path: Path) -> None:
+    database = Database(tmp_path / "hub.sqlite")
+    await database.migrate()
     secret = await stored(database, Vault.open(tmp_path / "home"))
+    await database.close()
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(secret.removeprefix("secret/").encode() in content for content in files.values())
     for path, content in files.items():
         for plain in (USERNAME, PASSWORD):
             assert plain.encode() not in content, path
             assert plain.encode().hex().encode() not in content, path
+
+
+async def test_no_row_holds_them_in_plain(database: Database) -> None:
+    await stored(database, Vault([secrets.new_key()]))
+    async with database.session() as session:
+        row = (await session.exec(select(SecretRow))).one()
+    assert row.subject == SUBJECT
+    for plain in (USERNAME, PASSWORD):
+        assert plain not in str(row.model_dump())
 
 
 async def test_no_repr_log_or_error_tells_them(database: Database, caplog: pytest.LogCaptureFixture) -> None:
