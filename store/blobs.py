@@ -28,6 +28,8 @@ M = TypeVar("M", bound=Message)
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _AT_REST = re.compile(r"sha256/[0-9a-f]{2}/([0-9a-f]{64})")
+#: a file that its writer has not completed
+_HALF = re.compile(r"[0-9a-f]{64}#[0-9]+")
 #: hashing fewer bytes than this is faster than handing them to a thread
 _SMALL = 256 * 1024
 #: the store's own retries, seconds: what fails longer is for the caller's retry policy
@@ -152,6 +154,16 @@ class Blobs:
                     if name := _AT_REST.fullmatch(found["path"]):
                         yield Entry(f"sha256:{name[1]}", found["size"], found["last_modified"])
 
+    async def sweep(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+        """Delete what writers that were killed left half written before then: how many files, how many bytes.
+
+        Only a folder has them: S3 keeps unfinished uploads out of sight, and a lifecycle rule of the bucket ends them.
+        """
+        if isinstance(self._store, S3Store):
+            return 0, 0
+        with self._failures("sweep"):
+            return await asyncio.to_thread(_sweep, Path(self.place), before.timestamp(), dry_run)
+
     async def put_message(self, message: Message) -> str:
         """Store the canonical JSON; the digest is that of the message."""
         return await self.put(canonical_json(message))
@@ -209,6 +221,21 @@ async def _digest(content: bytes) -> str:
 def _digest_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sweep(folder: Path, before: float, dry_run: bool) -> tuple[int, int]:
+    """obstore writes NAME#1 (or the next free number) and renames it to NAME when it is complete."""
+    sizes: list[int] = []
+    for path in folder.glob("sha256/*/*#*"):
+        try:
+            stat = path.stat()
+            if _HALF.fullmatch(path.name) and stat.st_mtime < before:
+                if not dry_run:
+                    path.unlink()
+                sizes.append(stat.st_size)
+        except FileNotFoundError:  # its writer has come to an end after all
+            continue
+    return len(sizes), sum(sizes)
 
 
 def _first_line(error: Exception) -> str:

@@ -37,12 +37,16 @@ class CollectionPlan:
     kept_bytes: int = 0
     #: named by no row, and younger than the policy's grace: a row may be on its way
     too_young: int = 0
+    #: half written by somebody who was killed: files, and their bytes
+    abandoned: int = 0
+    abandoned_bytes: int = 0
     #: written after this is too young
     before: datetime | None = None
 
     @property
     def bytes(self) -> int:
-        return sum(size for _, size in self.unreferenced)
+        """What a collection would free."""
+        return sum(size for _, size in self.unreferenced) + self.abandoned_bytes
 
 
 @dataclass(slots=True)
@@ -52,6 +56,8 @@ class Collected:
     deleted: list[str] = field(default_factory=list)
     bytes: int = 0
     spared: list[str] = field(default_factory=list)
+    #: files that were half written
+    abandoned: int = 0
 
 
 async def plan(database: Database, blobs: Blobs, keeping: Keeping, now: datetime) -> CollectionPlan:
@@ -60,6 +66,7 @@ async def plan(database: Database, blobs: Blobs, keeping: Keeping, now: datetime
     entries = [entry async for entry in blobs.entries()]
     named = await digests_in_rows(database)
     before = now - timedelta(days=keeping.blob_grace_days)
+    abandoned, abandoned_bytes = await blobs.sweep(before, dry_run=True)
     kept = [entry for entry in entries if entry.digest in named]
     loose = [entry for entry in entries if entry.digest not in named]
     old = [entry for entry in loose if entry.modified < before]
@@ -68,6 +75,8 @@ async def plan(database: Database, blobs: Blobs, keeping: Keeping, now: datetime
         kept=len(kept),
         kept_bytes=sum(entry.size for entry in kept),
         too_young=len(loose) - len(old),
+        abandoned=abandoned,
+        abandoned_bytes=abandoned_bytes,
         before=before,
     )
 
@@ -90,6 +99,9 @@ async def collect(database: Database, blobs: Blobs, plan: CollectionPlan, *, dry
             await blobs.delete(digest)
         done.deleted.append(digest)
         done.bytes += entry.size
+    if plan.before is not None:
+        done.abandoned, freed = await blobs.sweep(plan.before, dry_run=dry_run)
+        done.bytes += freed
     return done
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,33 @@ async def test_a_blob_that_is_another_kind_of_message_is_not_found(place: Place)
     digest = await place.blobs.put(b'{"tiers": 7}')
     with pytest.raises(NotFound, match="is not a ReleaseSet"):
         await place.blobs.get_message(ReleaseSet, digest)
+
+
+async def test_a_writer_that_is_killed_leaves_all_or_nothing_and_what_it_leaves_can_be_swept(tmp_path: Path) -> None:
+    """kill -9 in the middle of a large write, in a process of its own."""
+    source, folder = tmp_path / "source", tmp_path / "blobs"
+    source.write_bytes(os.urandom(2**20) * 200)
+    program = (
+        "import asyncio, sys; from store.blobs import Blobs; asyncio.run(Blobs(sys.argv[1]).put_file(sys.argv[2]))"
+    )
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(folder), str(source))
+    try:
+        async with asyncio.timeout(60):
+            while not list(folder.glob("sha256/*/*")) and writer.returncode is None:  # noqa: ASYNC110 - a folder
+                await asyncio.sleep(0.001)
+    finally:
+        if writer.returncode is None:
+            writer.kill()
+        await writer.wait()
+    blobs = Blobs(folder)
+    found = [entry.digest async for entry in blobs.entries()]
+    assert found in ([], [digest_of(source.read_bytes())])
+    for digest in found:
+        assert len(await blobs.get(digest)) == source.stat().st_size
+    left = [path.stat().st_size for path in folder.glob("sha256/*/*#*")]
+    assert bool(left) != bool(found), "either it was killed in the middle, or it was too fast for us"
+    assert await blobs.sweep(datetime.now(UTC) + timedelta(minutes=1)) == (len(left), sum(left))
+    assert list(folder.glob("sha256/*/*#*")) == []
 
 
 def test_a_relative_folder_is_made_with_its_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,26 @@ async def test_a_blob_deleted_by_somebody_else_after_the_plan_is_no_error(databa
     assert (done.deleted, done.spared) == ([], [])
 
 
+async def test_what_a_killed_writer_left_half_written_goes_and_what_is_being_written_stays(
+    database: Database, folder: Folder
+) -> None:
+    digest = await folder.put(b"named")
+    await add(database, scan(digest))
+    shelf = next(path.parent for path in folder.folder.rglob("*") if path.is_file())
+    name = digest.removeprefix("sha256:")
+    left, written, foreign = shelf / f"{name}#1", shelf / f"{name}#2", shelf / "notes#1"
+    for path, at in ((left, LONG_AGO), (written, NOW), (foreign, LONG_AGO)):
+        path.write_bytes(b"half")
+        os.utime(path, (at.timestamp(), at.timestamp()))
+    planned = await plan(database, folder.blobs, KEEPING, NOW)
+    assert (planned.unreferenced, planned.abandoned, planned.bytes) == ((), 1, 4)
+    assert (await collect(database, folder.blobs, planned, dry_run=True)).abandoned == 1
+    assert left.exists()
+    assert (await collect(database, folder.blobs, planned)).abandoned == 1
+    assert [path.exists() for path in (left, written, foreign)] == [False, True, True]
+    assert await folder.blobs.get(digest) == b"named"
+
+
 async def test_an_empty_hub_has_nothing_to_collect(database: Database, folder: Folder) -> None:
     planned = await plan(database, folder.blobs, KEEPING, NOW)
     assert planned == CollectionPlan(before=NOW - timedelta(days=7))

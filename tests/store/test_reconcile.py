@@ -1,5 +1,6 @@
 """The reconciler, tested by corrupting rows behind the processes' backs."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from models.images import ImageSource
 from models.lifecycle import Outcome, Snapshot, Stage, Turn
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationSnapshot, ApplicationStatus, PublisherProfile
+from models.recording import Entry, SubmissionRecording
 from models.tables import ListingRow, ProductRow, PublicationRow, PublisherRow, SubmissionRow
-from store import contents, products, reconcile, submissions
+from store import contents, products, projection, reconcile, submissions
 from store.database import Database, RowMissing
 from store.reconcile import Repair
 
@@ -301,6 +303,25 @@ async def test_a_row_that_the_process_has_moved_past_meanwhile_is_left_alone(hub
     # after a reset the row stays ahead of its process, and nothing new comes
     assert [repair.subject for repair in await hub.reconcile(asked_at=ASKED + timedelta(hours=1))] == ["submission/sub"]
     assert (await hub.row(SubmissionRow)).stage is Stage.READY
+
+
+async def test_a_record_that_comes_in_the_middle_of_a_repair_is_never_undone(hub: Hub) -> None:
+    for revision in range(8, 18):
+        asked_at = ASKED + timedelta(minutes=revision)
+        await hub.corrupt(SubmissionRow, overdue=True)
+        newer = hub.submission.model_copy(update={"revision": revision, "stage": Stage.WAITING, "overdue": False})
+        entry = Entry(event="request_changes", at=asked_at + timedelta(seconds=1))
+
+        async def record(newer: Snapshot = newer, entry: Entry = entry) -> None:
+            async with hub.database.transaction() as session:
+                await projection.record_submission(
+                    session, SubmissionRecording(snapshot=newer, entries=(entry,)), run="run"
+                )
+
+        await asyncio.gather(hub.reconcile(asked_at=asked_at), record())
+        row = await hub.row(SubmissionRow)
+        assert (row.revision, row.stage, row.overdue) == (revision, Stage.WAITING, False)
+        hub.submission = newer
 
 
 async def test_a_row_behind_its_process_is_brought_up_to_date(hub: Hub) -> None:
