@@ -1,0 +1,211 @@
+"""Submissions: how they come to be, the queue, their iterations, and the trail as each side may read it."""
+
+from datetime import timedelta
+
+import pytest
+
+from models.content import Track
+from models.errors import NotAllowed, NotFound
+from models.findings import Finding, Level
+from models.lifecycle import Stage, Turn
+from models.products import ListingStatus
+from models.recording import Entry
+from store import iterations, products, submissions
+from store.database import Database
+from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome
+
+
+async def another(house: Harbour, name: str, *, track: Track = Track.VERSION, number: int | None = None) -> Harbour:
+    """A further submission of the same product."""
+    async with house.database.transaction() as session:
+        await submissions.create(
+            session,
+            id=name,
+            product=house.product,
+            publisher=house.publisher,
+            content=house.content,
+            submitter=house.member,
+            at=MONDAY,
+            track=track,
+            number=number,
+        )
+    return Harbour(
+        house.database, house.publisher, house.product, name, house.content, house.member, house.moderator, house.second
+    )
+
+
+async def examines(house: Harbour, number: int, *keys: str) -> None:
+    findings = [
+        Finding(key=key, rule="rule", level=Level.GUIDELINE, title=key, why="so", remedy="mend it") for key in keys
+    ]
+    async with house.database.transaction() as session:
+        await submissions.save_iteration(
+            session,
+            submission=house.submission,
+            number=number,
+            content=house.content,
+            release=RELEASE,
+            policy="sha256:policy",
+            outcome=outcome(*keys),
+            findings=findings,
+            report=f"sha256:report-{house.submission}-{number}",
+            image_reports=("sha256:amd64", "sha256:arm64"),
+            at=MONDAY,
+        )
+
+
+async def test_a_new_submission_is_on_its_page_before_its_process_has_said_anything(database: Database) -> None:
+    house = await harbour(database)
+    async with database.session() as session:
+        view = await submissions.get(session, house.submission)
+    assert (view.stage, view.status, view.turn, view.number) == (Stage.ONBOARDING, "submitted", Turn.HUB, 1)
+    assert view.manifest is not None
+    assert (view.product_slug, view.publisher_slug, view.snapshot) == ("crane", "harbour", None)
+
+
+async def test_creating_twice_is_creating_once_and_an_id_belongs_to_one_product(database: Database) -> None:
+    house, other = await harbour(database), await harbour(database, slug="pier")
+    await another(house, "again")
+    await another(house, "again")
+    with pytest.raises(NotAllowed):
+        await another(other, "again")
+
+
+async def test_what_a_product_refused_is_forgotten_and_nothing_else(database: Database) -> None:
+    house = await harbour(database)
+    refused, recorded = await another(house, "refused"), await another(house, "recorded")
+    await recorded.records(1, Stage.CHECKING)
+    async with database.transaction() as session:
+        assert [await submissions.forget(session, each.submission) for each in (house, refused, recorded)] == [
+            False,
+            True,
+            False,
+        ]
+
+
+@pytest.mark.parametrize("words", ["crane/1", "harbour/crane/1", "crane/#1", "s-harbour-crane"])
+async def test_a_submission_is_found_by_id_or_by_its_product_and_number(database: Database, words: str) -> None:
+    house = await harbour(database)
+    async with database.session() as session:
+        assert (await submissions.find(session, words)).id == house.submission
+
+
+@pytest.mark.parametrize("words", ["", "crane", "crane/x", "crane/2", "a/b/c/1", "\x00/1", "crane/１x", "pier/crane/9"])
+async def test_what_cannot_be_found_is_said_plainly(database: Database, words: str) -> None:
+    await harbour(database)
+    async with database.session() as session:
+        with pytest.raises(NotFound):
+            await submissions.find(session, words)
+
+
+async def test_a_number_of_two_publishers_products_asks_for_the_publisher(database: Database) -> None:
+    await harbour(database)
+    pier = await harbour(database, slug="pier")
+    async with database.session() as session:
+        with pytest.raises(NotFound, match="publisher/crane/1"):
+            await submissions.find(session, "crane/1")
+        assert (await submissions.find(session, "pier/crane/1")).id == pier.submission
+
+
+async def test_the_queue_is_sorted_by_due_date_and_filtered(database: Database) -> None:
+    late, soon = await harbour(database), await harbour(database, slug="pier")
+    undated, ended = await another(late, "undated"), await another(late, "ended")
+    await late.records(2, Stage.READY, due=MONDAY + timedelta(days=9), assignee=late.moderator)
+    await soon.records(2, Stage.READY, due=MONDAY + timedelta(days=2), overdue=True)
+    await undated.records(2, Stage.CHECKING)
+    await ended.records(2, Stage.WITHDRAWN)
+    async with database.session() as session:
+
+        async def ids(**filters: object) -> list[str]:
+            page = await submissions.queue(session, **filters)  # type: ignore[arg-type]
+            assert page.total == len(page.items)
+            return [item.id for item in page.items]
+
+        assert await ids() == [soon.submission, late.submission, "undated"]
+        assert await ids(turn=Turn.MODERATOR) == [soon.submission, late.submission]
+        assert await ids(overdue=True) == [soon.submission]
+        assert await ids(assignee=late.moderator) == [late.submission]
+        assert await ids(assignee="", turn=Turn.MODERATOR) == [soon.submission]
+        assert await ids(publisher=soon.publisher) == [soon.submission]
+        assert await ids(product=late.product, ended=True) == [late.submission, "ended", "undated"]
+        assert await ids(stage=Stage.WITHDRAWN) == ["ended"]
+        second = await submissions.queue(session, page=2, size=2)
+        assert (second.total, [item.id for item in second.items]) == (3, ["undated"])
+
+
+async def test_an_iteration_saved_again_is_the_newer_one(database: Database) -> None:
+    house = await harbour(database)
+    await examines(house, 1, "a", "b", "c")
+    await examines(house, 1, "c", "a")
+    async with database.session() as session:
+        [view] = (await submissions.get(session, house.submission)).iterations
+    assert [finding.key for finding in view.findings] == ["c", "a"]
+    assert view.image_reports == ("sha256:amd64", "sha256:arm64")
+
+
+async def test_an_iteration_with_thousands_of_findings_is_saved_whole(database: Database) -> None:
+    house = await harbour(database)
+    keys = [f"CVE-{number}" for number in range(3000)]
+    await examines(house, 1, *keys)
+    async with database.session() as session:
+        assert [finding.key for finding in await iterations.findings(session, house.submission, 1)] == keys
+
+
+async def test_an_iteration_is_compared_with_the_one_before_or_the_last_approved_of_its_track(
+    database: Database,
+) -> None:
+    house = await harbour(database)
+    next_, edit = await another(house, "next"), await another(house, "edit", track=Track.LISTING)
+    async with database.session() as session:
+        view = await submissions.get(session, house.submission)
+        assert await submissions.iteration_before(session, view, 1) is None
+    await examines(house, 1, "a")
+    await examines(house, 3, "b")
+    await house.records(5, Stage.PUBLISHING, Entry(event="approve", at=MONDAY), iteration=3)
+    async with database.session() as session:
+        before = await submissions.iteration_before(session, view, 3)
+        assert before is not None
+        assert (before.number, before.report) == (1, f"sha256:report-{house.submission}-1")
+        fresh = await submissions.iteration_before(session, await submissions.get(session, next_.submission), 1)
+        assert fresh is not None
+        assert (fresh.submission, fresh.number) == (house.submission, 3)
+        assert await submissions.iteration_before(session, await submissions.get(session, edit.submission), 1) is None
+        assert await submissions.accepted_findings(session, house.product) == {"b"}
+
+
+async def test_the_live_release_is_that_of_the_published_product(database: Database) -> None:
+    house = await harbour(database)
+    async with database.session() as session:
+        assert await submissions.live_release(session, house.product) == ""
+    await house.product_records(2, ListingStatus.PUBLISHED)
+    async with database.session() as session:
+        assert await submissions.live_release(session, house.product) == RELEASE
+        assert (await products.of_submission(session, house.submission)).id == house.product
+
+
+async def test_a_publisher_reads_no_private_note_and_no_moderators_name(database: Database) -> None:
+    house = await harbour(database)
+    at = MONDAY
+    await house.records(
+        3,
+        Stage.WAITING,
+        Entry(event="Examined", at=at),
+        Entry(event="note", at=at, actor=house.moderator, text="I smell a rat", private=True),
+        Entry(event="approve", at=at, actor=house.moderator, text="nope", refused="not now", private=True),
+        Entry(event="request_changes", at=at, actor=house.moderator, text="mend these"),
+        Entry(event="answer", at=at, actor=house.member, text="mended"),
+        Entry(event="reply", at=at, actor="gone", text="a person who was deleted"),
+    )
+    subject = f"submission/{house.submission}"
+    async with database.session() as session:
+        theirs = await submissions.trail(session, subject, for_publisher=True)
+        ours = await submissions.trail(session, subject, for_publisher=False)
+    assert [(line.event, line.actor) for line in theirs] == [
+        ("Examined", ""),
+        ("request_changes", ""),
+        ("answer", "Pat"),
+        ("reply", ""),
+    ]
+    assert "rat" not in str(theirs)
+    assert [line.actor for line in ours] == ["", "mo", "mo", "mo", "Pat", "gone"]
+    assert [line.title for line in ours][-2:] == ["answered", "replied"]
