@@ -27,8 +27,8 @@ HOME = Path(__file__).resolve().parent.parent
 DISPATCH = {"history.transferProcessorMaxPollRPS": 1000}
 
 #: The server's own defaults wait for the disk at every step of every run: measured (60 runs of five activities at once,
-#: 2 cores), 8-11 runs per second with them, 16-21 with these. A kill -9 loses nothing; a loss of power may lose the last
-#: moments, never the file's integrity (SQLite, "PRAGMA synchronous").
+#: 2 cores), 8-11 runs per second with them, 16-21 with these. A kill -9 loses nothing; a loss of power may lose the
+#: last moments, never the file's integrity (SQLite, "PRAGMA synchronous").
 SQLITE = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 _TYPES = {
