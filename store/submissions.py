@@ -3,6 +3,7 @@
 What the checks of its iterations found is in `store.iterations`, whose functions can be called here as well.
 """
 
+import re
 from datetime import datetime
 
 from sqlalchemy import delete, update
@@ -123,7 +124,8 @@ async def find(session: AsyncSession, words_: str) -> SubmissionView:
     if by_id is not None:
         return await _whole(session, *by_id)
     *path, number = words_.strip("/").split("/")
-    if not 1 <= len(path) <= 2 or not number.removeprefix("#").isdecimal():
+    # no product has a billion submissions, and a database's integer ends somewhere
+    if not 1 <= len(path) <= 2 or not re.fullmatch("#?[0-9]{1,9}", number):
         raise NotFound(f"There is no submission {words_}: give its id, or product/number.")
     statement = _joined().where(SubmissionRow.number == int(number.removeprefix("#")), ProductRow.slug == path[-1])
     if len(path) == 2:

@@ -30,7 +30,7 @@ async def subscribe(session: AsyncSession, product: str, address: str, now: date
     if row is None or row.status not in (ListingStatus.PUBLISHED, ListingStatus.HOLD):
         raise NotFound(f"There is no product {product} in the catalog.")
     try:
-        address = people.address(validate_email(address, check_deliverability=False).normalized)
+        address = people.address(validate_email(address.strip(), check_deliverability=False).normalized)
     except EmailNotValidError as mistake:
         raise InvalidManifest([Problem("address", str(mistake))]) from None
     new = SubscriptionRow(

@@ -15,6 +15,10 @@ from store.database import Database
 from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome
 
 
+#: more than a database's integer holds
+_HUGE = "crane/99999999999999999999"
+
+
 async def another(house: Harbour, name: str, *, track: Track = Track.VERSION, number: int | None = None) -> Harbour:
     """A further submission of the same product."""
     async with house.database.transaction() as session:
@@ -90,7 +94,10 @@ async def test_a_submission_is_found_by_id_or_by_its_product_and_number(database
         assert (await submissions.find(session, words)).id == house.submission
 
 
-@pytest.mark.parametrize("words", ["", "crane", "crane/x", "crane/2", "a/b/c/1", "\x00/1", "crane/１x", "pier/crane/9"])
+@pytest.mark.parametrize(
+    "words",
+    ["", "crane", "crane/x", "crane/2", "a/b/c/1", "\x00/1", "crane/１x", "pier/crane/9", _HUGE],
+)
 async def test_what_cannot_be_found_is_said_plainly(database: Database, words: str) -> None:
     await harbour(database)
     async with database.session() as session:

@@ -1,0 +1,360 @@
+"""Who gets a notice, and what its mail may show to this reader."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from models.errors import InvalidManifest, NotAllowed, NotFound
+from models.findings import Finding, FindingStatus, Level, Severity
+from models.lifecycle import Proposal, ProposedAct, Stage, Turn
+from models.notices import AUDIENCES, Audience, Notice, NoticeKind
+from models.products import ListingStatus
+from models.publishers import ApplicationStatus, Role
+from models.recording import Entry
+from models.tables import NoticeRow, NoticeStatus, TokenRow
+from store import notices, outbox, people, products, submissions, subscriptions, tokens
+from store.database import Database
+from store.recipients import Circle, recipients
+from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome, staff
+
+DESK = notices.MailDesk("The Hub", "https://hub.example/")
+
+
+async def made(database: Database, kind: NoticeKind) -> list[tuple[Notice, str, str]]:
+    """Every queued notice of a kind as its mail would be."""
+    async with database.transaction() as session:
+        rows = (await session.exec(select(NoticeRow).where(col(NoticeRow.kind) == kind))).all()
+        return [await DESK.notice(session, row) for row in rows]
+
+
+async def only(database: Database, kind: NoticeKind) -> Notice:
+    [(notice, _, _)] = await made(database, kind)
+    return notice
+
+
+async def addresses(database: Database, kind: NoticeKind, circle: Circle) -> list[str]:
+    async with database.session() as session:
+        return sorted(recipient.address for recipient in await recipients(session, kind, circle))
+
+
+async def test_each_audience_is_the_people_with_the_role_and_nobody_of_the_publisher(database: Database) -> None:
+    house = await harbour(database)
+    await staff(database, "admin@hub.example", Role.ADMIN)
+    async with database.transaction() as session:
+        # a moderator who also belongs to the publisher never acts as staff on it
+        both = await people.find_or_create(session, "both@hub.example", at=MONDAY)
+        await people.grant(session, both.id, Role.MODERATOR, MONDAY)
+        await people.confirm_email(session, both.id, MONDAY)
+        await people.join(session, both.id, house.publisher, MONDAY)
+    circle = Circle(publisher=house.publisher, product=house.product, assignee=house.moderator)
+    assert await addresses(database, NoticeKind.READY_FOR_REVIEW, circle) == ["mo@hub.example"]
+    assert await addresses(database, NoticeKind.CHANGES_REQUESTED, circle) == [
+        "both@hub.example",
+        "pat@harbour.example",
+    ]
+    assert await addresses(database, NoticeKind.ASSIGNED, circle) == ["mo@hub.example"]
+    # nobody is ops: the admins are told instead
+    assert await addresses(database, NoticeKind.PUBLICATION_FAILED, circle) == ["admin@hub.example"]
+    assert await addresses(database, NoticeKind.REJECTION_PROPOSED, circle) == ["sue@hub.example"]
+
+
+async def test_the_proposer_is_not_asked_to_approve_the_own_proposal(database: Database) -> None:
+    house = await harbour(database)
+    await staff(database, "mo@hub.example", Role.SECOND_APPROVER)
+    circle = Circle(publisher=house.publisher, proposer=house.moderator)
+    assert await addresses(database, NoticeKind.REJECTION_PROPOSED, circle) == ["sue@hub.example"]
+
+
+async def test_a_notice_of_every_kind_can_be_made(database: Database) -> None:
+    house = await harbour(database)
+    await staff(database, "admin@hub.example", Role.ADMIN)
+    entry = Entry(event="x", at=MONDAY, actor=house.moderator, text="words", notices=tuple(NoticeKind))
+    await house.records(2, Stage.WAITING, entry, assignee=house.moderator)
+    for kind in NoticeKind:
+        every = await made(database, kind)
+        assert every, kind
+        for notice, address, _ in every:
+            assert notice.kind is kind
+            assert bool(address) is (AUDIENCES[kind] is not Audience.SUBSCRIBERS)
+            assert notice.turn == "the publisher's"
+
+
+async def test_a_publisher_learns_what_to_mend_and_not_who_moderates(database: Database) -> None:
+    house = await harbour(database)
+    many = [finding(f"g{number}", Level.GUIDELINE) for number in range(25)]
+    listed = [
+        *many,
+        finding("waived", Level.REQUIREMENT, FindingStatus.WAIVED),
+        finding("blocks", Level.REQUIREMENT, severity=Severity.CRITICAL),
+    ]
+    await examined(house, listed)
+    entry = Entry(
+        event="request_changes",
+        at=MONDAY,
+        actor=house.moderator,
+        text="Please mend these.",
+        notices=(NoticeKind.CHANGES_REQUESTED, NoticeKind.READY_FOR_REVIEW),
+    )
+    await house.records(3, Stage.WAITING, entry, due=MONDAY + timedelta(days=35))
+    [(theirs, address, name)] = await made(database, NoticeKind.CHANGES_REQUESTED)
+    assert (address, name, theirs.recipient_name) == ("pat@harbour.example", "Pat", "Pat")
+    assert (theirs.turn, theirs.by) == ("the publisher's", MONDAY + timedelta(days=35))
+    assert (theirs.product_name, theirs.number, theirs.iteration, theirs.text) == ("Crane", 1, 1, "Please mend these.")
+    assert theirs.findings[0].title == "blocks"
+    assert (len(theirs.findings), theirs.more_findings) == (notices.MOST_FINDINGS, 6)
+    assert theirs.changes == ("one thing changed",)
+    assert (theirs.actor_name, theirs.for_publisher) == ("", True)
+    assert [link.url for link in theirs.links] == [f"https://hub.example/submissions/{house.submission}"]
+    ours = await only(database, NoticeKind.READY_FOR_REVIEW)
+    assert (ours.actor_name, ours.for_publisher) == ("mo", False)
+
+
+async def test_a_publishers_member_is_named_to_the_publisher(database: Database) -> None:
+    house = await harbour(database)
+    entry = Entry(event="appeal", at=MONDAY, actor=house.member, text="No!", notices=(NoticeKind.APPEAL_RECEIVED,))
+    await house.records(3, Stage.READY, entry)
+    assert (await only(database, NoticeKind.APPEAL_RECEIVED)).actor_name == "Pat"
+
+
+async def test_no_private_word_leaves_the_staff(database: Database) -> None:
+    house = await harbour(database)
+    entry = Entry(
+        event="note",
+        at=MONDAY,
+        actor=house.moderator,
+        text="I smell a rat",
+        private=True,
+        notices=(NoticeKind.REPLY, NoticeKind.ANSWERED),
+    )
+    await house.records(3, Stage.READY, entry)
+    assert (await only(database, NoticeKind.REPLY)).text == ""
+    assert (await only(database, NoticeKind.ANSWERED)).text == "I smell a rat"
+
+
+async def test_a_refused_command_is_told_to_the_one_who_gave_it(database: Database) -> None:
+    house = await harbour(database)
+    entry = Entry(
+        event="withdraw",
+        at=MONDAY,
+        actor=house.member,
+        refused="It is published.",
+        private=True,
+        notices=(NoticeKind.COMMAND_REFUSED,),
+    )
+    await house.records(3, Stage.PUBLISHED, entry)
+    [(notice, address, _)] = await made(database, NoticeKind.COMMAND_REFUSED)
+    assert (address, notice.text) == ("pat@harbour.example", "It is published.")
+
+
+async def test_the_mail_says_what_was_true_when_it_was_caused(database: Database) -> None:
+    house = await harbour(database)
+    proposal = Proposal(act=ProposedAct.REJECT, actor=house.moderator, text="harmful")
+    entry = Entry(event="reject", at=MONDAY, actor=house.moderator, notices=(NoticeKind.REJECTION_PROPOSED,))
+    await house.records(3, Stage.READY, entry, proposal=proposal, turn=Turn.SECOND_APPROVER)
+    await house.records(4, Stage.WITHDRAWN)
+    notice = await only(database, NoticeKind.REJECTION_PROPOSED)
+    assert notice.turn == "a second approver's"
+
+
+async def test_a_publication_names_what_can_be_pulled_and_links_to_the_catalog(database: Database) -> None:
+    house = await harbour(database)
+    await published(house)
+    entry = Entry(event="Published", at=MONDAY, notices=(NoticeKind.PUBLISHED,))
+    await house.records(7, Stage.PUBLISHED, entry)
+    notice = await only(database, NoticeKind.PUBLISHED)
+    assert notice.images == ("hub/crane:1.0@sha256:d",)
+    assert notice.links[-1].url == "https://hub.example/products/harbour/crane"
+
+
+async def published(house: Harbour, *kinds: NoticeKind) -> None:
+    async with house.database.transaction() as session:
+        await products.save_publication(
+            session,
+            submission=house.submission,
+            product=house.product,
+            release=RELEASE,
+            content=house.content,
+            images=[{"reference": "hub/crane:1.0", "digest": "sha256:d", "platforms": ["linux/amd64"]}],
+            at=MONDAY,
+        )
+    entry = Entry(event="published", at=MONDAY, text=house.submission, notices=kinds)
+    await house.product_records(5, ListingStatus.PUBLISHED, entry)
+
+
+def finding(
+    key: str, level: Level, status: FindingStatus = FindingStatus.OPEN, severity: Severity | None = None
+) -> Finding:
+    return Finding(key=key, rule="r", level=level, title=key, why="so", remedy="mend", status=status, severity=severity)
+
+
+async def examined(house: Harbour, findings: list[Finding]) -> None:
+    async with house.database.transaction() as session:
+        await submissions.save_iteration(
+            session,
+            submission=house.submission,
+            number=1,
+            content=house.content,
+            release=RELEASE,
+            policy="",
+            outcome=outcome(),
+            findings=findings,
+            changes=("one thing changed",),
+            at=MONDAY,
+        )
+
+
+# --- confirmation of an email address -------------------------------------------------------------------------------
+
+
+def token_in(notice: Notice) -> str:
+    return notice.links[0].url.rpartition("/")[2]
+
+
+async def applies(database: Database) -> Harbour:
+    """A publisher whose second member has not confirmed the address yet."""
+    house = await harbour(database)
+    async with database.transaction() as session:
+        new = await people.find_or_create(session, "new@harbour.example", "New", MONDAY)
+        await people.join(session, new.id, house.publisher, MONDAY)
+    entry = Entry(event="apply", at=MONDAY, notices=(NoticeKind.CONFIRM_EMAIL,))
+    await house.application_records(1, ApplicationStatus.UNCONFIRMED, entry)
+    return house
+
+
+async def test_a_mailed_link_confirms_the_address_once_and_a_second_click_does_no_harm(database: Database) -> None:
+    house = await applies(database)
+    [(notice, address, _)] = await made(database, NoticeKind.CONFIRM_EMAIL)
+    assert address == "new@harbour.example"
+    raw = token_in(notice)
+    async with database.session() as session:
+        assert (await tokens.look(session, raw)).email_confirmed_at is None, "looking confirms nothing"
+    for days in (1, 2, 99_999):
+        async with database.transaction() as session:
+            person = await tokens.confirm(session, raw, MONDAY + timedelta(days=days))
+            assert person.email_confirmed_at == MONDAY + timedelta(days=1)
+            assert await people.publishers_of(session, person.id) == [house.publisher]
+
+
+async def test_the_link_of_each_attempt_to_mail_is_good(database: Database) -> None:
+    await applies(database)
+    attempts = [await only(database, NoticeKind.CONFIRM_EMAIL) for _ in range(2)]
+    async with database.transaction() as session:
+        for notice in attempts:
+            await tokens.confirm(session, token_in(notice), MONDAY)
+
+
+async def test_an_expired_link_confirms_nothing_and_brings_another_mail_once_a_day(database: Database) -> None:
+    await applies(database)
+    later = MONDAY + timedelta(days=400)
+    async with database.transaction() as session:
+        person = await people.get(session, "new@harbour.example")
+        raw = await tokens.new_confirmation(session, person, MONDAY)
+        with pytest.raises(NotAllowed, match="expired"):
+            await tokens.confirm(session, raw, later)
+    for expected in (True, False):
+        async with database.transaction() as session:
+            assert await tokens.mail_again(session, raw, later) is expected
+    assert len(await made(database, NoticeKind.CONFIRM_EMAIL)) == 2
+
+
+@pytest.mark.parametrize("raw", ["", "x", "\x00", "\ud800", "a" * 100_000, "../../etc/passwd"])
+async def test_a_token_that_is_none_is_not_found(database: Database, raw: str) -> None:
+    async with database.transaction() as session:
+        with pytest.raises(NotFound):
+            await tokens.confirm(session, raw, MONDAY)
+        with pytest.raises(NotFound):
+            await subscriptions.confirm(session, raw, MONDAY)
+        assert await subscriptions.unsubscribe(session, raw) is False
+
+
+async def test_the_database_does_not_know_the_token_and_a_reader_cannot_make_one(database: Database) -> None:
+    house = await harbour(database)
+    async with database.transaction() as session:
+        raw = await tokens.new_confirmation(session, house.member, MONDAY)
+        [row] = (await session.exec(select(TokenRow))).all()
+        assert raw not in row.model_dump_json()
+        with pytest.raises(NotFound):
+            await tokens.use(session, tokens.SUBSCRIPTION, raw, MONDAY)
+    async with database.session() as session:
+        with pytest.raises(RuntimeError):
+            await tokens.new_confirmation(session, house.member, MONDAY)
+
+
+# --- subscriptions ------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_sent_to_a_subscriber_who_has_not_confirmed(database: Database) -> None:
+    house = await harbour(database)
+    await published(house)
+    for _ in range(3):
+        async with database.transaction() as session:
+            await subscriptions.subscribe(session, house.product, " Ann@Example.org ", MONDAY)
+    [(asked, address, _)] = await made(database, NoticeKind.SUBSCRIPTION_CONFIRM)
+    assert address == "ann@example.org"
+    circle = Circle(publisher=house.publisher, product=house.product)
+    assert await addresses(database, NoticeKind.RELEASE_PUBLISHED, circle) == []
+    async with database.transaction() as session:
+        await subscriptions.confirm(session, token_in(asked), MONDAY)
+        assert await subscriptions.count(session, house.product) == 1
+    assert await addresses(database, NoticeKind.RELEASE_PUBLISHED, circle) == ["ann@example.org"]
+
+
+async def test_a_release_mail_has_the_release_notes_and_nothing_of_the_review(database: Database) -> None:
+    house = await harbour(database)
+    await published(house)
+    async with database.transaction() as session:
+        row = await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
+        row.confirmed_at = MONDAY
+        session.add(row)
+    await examined(house, [finding("secret", Level.REQUIREMENT)])
+    entry = Entry(event="published", at=MONDAY, text=house.submission, notices=(NoticeKind.RELEASE_PUBLISHED,))
+    await house.product_records(6, ListingStatus.PUBLISHED, entry)
+    notice = await only(database, NoticeKind.RELEASE_PUBLISHED)
+    assert notice.text == "Lifts more."
+    assert (notice.submission, notice.findings, notice.changes, notice.actor_name) == ("", (), (), "")
+    assert [link.url for link in notice.links] == ["https://hub.example/products/harbour/crane"]
+    assert notice.unsubscribe_url == f"https://hub.example/unsubscribe/{row.token}"
+
+
+async def test_unsubscribing_ends_it_at_once_and_twice_is_once(database: Database) -> None:
+    house = await harbour(database)
+    await published(house)
+    async with database.transaction() as session:
+        row = await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
+    async with database.transaction() as session:
+        assert await subscriptions.unsubscribe(session, row.token) is True
+    async with database.transaction() as session:
+        assert await subscriptions.unsubscribe(session, row.token) is False
+    async with database.session() as session:
+        queued = await outbox.deliveries(session, status=NoticeStatus.QUEUED)
+    assert "ann@example.org" not in {delivery.address for delivery in queued.items}
+
+
+@pytest.mark.parametrize("address", ["", "ann", "ann@", "ann@example.org\nBcc: all@example.org", "ann@exa mple.org"])
+async def test_an_address_that_is_none_is_refused_with_the_reason(database: Database, address: str) -> None:
+    house = await harbour(database)
+    await published(house)
+    async with database.transaction() as session:
+        with pytest.raises(InvalidManifest):
+            await subscriptions.subscribe(session, house.product, address, MONDAY)
+
+
+async def test_only_what_is_in_the_catalog_can_be_subscribed_to(database: Database) -> None:
+    house = await harbour(database)
+    async with database.transaction() as session:
+        with pytest.raises(NotFound):
+            await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
+
+
+async def test_many_who_subscribe_at_once_with_one_address_are_one(database: Database) -> None:
+    house = await harbour(database)
+    await published(house)
+    await asyncio.gather(
+        *(
+            database.write(lambda session: subscriptions.subscribe(session, house.product, "a@example.org", MONDAY))
+            for _ in range(5)
+        )
+    )
+    assert len(await made(database, NoticeKind.SUBSCRIPTION_CONFIRM)) == 1
