@@ -14,7 +14,6 @@ from store import iterations, products, submissions
 from store.database import Database
 from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome
 
-
 #: more than a database's integer holds
 _HUGE = "crane/99999999999999999999"
 
