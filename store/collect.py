@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import JSON, String, Table, Text, cast, select
+from sqlalchemy import JSON, String, Table, Text, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -120,14 +120,14 @@ async def digests_in_rows(database: Database) -> set[str]:
 
 
 async def _digests_of(connection: AsyncConnection, table: Table) -> set[str]:
+    texts = [cast(column, Text) for column in table.columns if _may_name_a_blob(column.type)]
+    if not texts:
+        return set()
     found: set[str] = set()
-    for column in table.columns:
-        if not _may_name_a_blob(column.type):
-            continue
-        text = cast(column, Text)
-        rows = await connection.stream(select(text).where(text.contains("sha256:")))
-        async for row in rows:
-            found.update(_DIGEST.findall(row[0]))
+    rows = await connection.stream(select(*texts).where(or_(*(text.contains("sha256:") for text in texts))))
+    async for row in rows:
+        for text in row:
+            found.update(_DIGEST.findall(text or ""))
     return found
 
 

@@ -158,18 +158,26 @@ REFERENCES: dict[str, Callable[[str], SQLModel]] = {
 }
 
 
-@pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES.keys())
-async def test_what_a_row_names_is_kept(
-    database: Database, folder: Folder, reference: Callable[[str], SQLModel]
-) -> None:
-    named, loose = await folder.put(b"named"), await folder.put(b"loose!")
-    await add(database, *parents(), reference(named))
-    planned = await plan(database, folder.blobs, KEEPING, NOW)
-    assert (planned.unreferenced, planned.kept, planned.kept_bytes) == (((loose, 6),), 1, 5)
-    assert planned.bytes == 6
-    done = await collect(database, folder.blobs, planned)
-    assert (done.deleted, done.bytes, done.spared) == ([loose], 6, [])
-    assert await folder.digests() == {named}
+async def test_what_a_row_names_is_kept(database: Database, folder: Folder) -> None:
+    await add(database, *parents())
+    loose = await folder.put(b"loose!")
+    for where, reference in REFERENCES.items():
+        named = await folder.put(where.encode())
+        row = reference(named)
+        await add(database, row)
+        planned = await plan(database, folder.blobs, KEEPING, NOW)
+        assert (planned.unreferenced, planned.kept, planned.kept_bytes) == (((loose, 6),), 1, len(where)), where
+        assert planned.bytes == 6
+        done = await collect(database, folder.blobs, planned)
+        assert (done.deleted, done.bytes, done.spared) == ([loose], 6, []), where
+        assert await folder.digests() == {named}
+        # without its row the same blob goes
+        async with database.transaction() as session:
+            await session.delete(row)
+        planned = await plan(database, folder.blobs, KEEPING, NOW)
+        assert planned.unreferenced == ((named, len(where)),), where
+        await collect(database, folder.blobs, planned)
+        loose = await folder.put(b"loose!")
 
 
 def test_every_column_that_can_hold_a_digest_is_read() -> None:
