@@ -49,7 +49,7 @@ case "$("$uv" --version 2>/dev/null)" in
 esac
 
 # uv reads no pip.conf: whoever has configured pip alone (a mirror, a proxy, a certificate) is heeded all the same.
-settings=$("$python" scripts/registry.py) || settings=
+settings=$("$python" scripts/indexes.py) || settings=
 eval "$settings"
 export UV_PYTHON_DOWNLOADS=never UV_PYTHON="$PWD/.venv/bin/python"
 

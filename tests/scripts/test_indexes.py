@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.registry import configured, for_uv
+from scripts.indexes import configured, for_uv
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "registry.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "indexes.py"
 
 
 def test_the_environment_beats_the_install_section_which_beats_the_global_one() -> None:
