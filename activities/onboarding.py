@@ -12,7 +12,7 @@ from activities.sources import Sources
 from models.content import ContentManifest, Tier, Track
 from models.errors import PUBLISHERS_ERRORS, Permanent
 from models.events import Onboarded
-from models.images import PinnedTier, ReleaseSet
+from models.images import PinnedTag, PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
 from store import contents, submissions
 from store.blobs import Blobs
@@ -55,7 +55,7 @@ class OnboardingActivities:
         pinned: list[PinnedTier] = []
         problems: list[ImageProblem] = []
         for tier in manifest.tiers:
-            tags = []
+            tags: list[PinnedTag] = []
             for name in tier.source.tags if tier.source else ():
                 try:
                     tags += (await self._resolve(tier, name)).tags

@@ -81,7 +81,7 @@ class PublicationActivities:
                 )
             if outcome.problem:
                 return PublicationDone(problem=outcome.problem)
-            copied, sent = copied + outcome.images, sent + outcome.bytes
+            copied, sent = copied + outcome.images, sent + outcome.sent
             images += self._images(self.hub.name(publisher.slug, product.slug, tier.name), pinned)
         await self._save(order, product.id, images)
         return PublicationDone(images=copied, bytes=sent)

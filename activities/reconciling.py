@@ -22,7 +22,8 @@ from models.lifecycle import Snapshot
 from models.products import ProductSnapshot
 from models.publishers import ApplicationSnapshot
 from models.work import ProductStart, Repaired, SubmissionStart
-from store import archive, reconcile
+from store import archive
+from store import reconcile as rows
 from store.blobs import Blobs
 from store.database import Database, RowMissing
 
@@ -47,7 +48,8 @@ class ReconcileActivities:
     @activity.defn
     async def reconcile(self) -> Repaired:
         """Visibility against the rows: what differs is asked of its process and repaired."""
-        compared, repaired = 0, []
+        compared = 0
+        repaired: list[str] = []
         with translated():
             async with heartbeats() as progress:
                 for kind in _KINDS:
@@ -74,18 +76,18 @@ class ReconcileActivities:
             seen.add(execution.id)
             yield execution
 
-    async def _compare(self, kind: str, execution: WorkflowExecution) -> reconcile.Repair | None:
+    async def _compare(self, kind: str, execution: WorkflowExecution) -> rows.Repair | None:
         asked_at = datetime.now(UTC)
         handle = self.client.get_workflow_handle(execution.id, run_id=execution.run_id)
         if kind == "PublisherWorkflow":
             application = await handle.query("snapshot", result_type=ApplicationSnapshot, rpc_timeout=_ASKED)
-            return await reconcile.reconcile_application(
+            return await rows.reconcile_application(
                 self.database, application, asked_at=asked_at, applied_at=execution.start_time
             )
         if kind == "ProductWorkflow":
             product = await handle.query("snapshot", result_type=ProductSnapshot, rpc_timeout=_ASKED)
             started = await _started_with(self.client, handle, ProductStart)
-            return await reconcile.reconcile_product(
+            return await rows.reconcile_product(
                 self.database,
                 product,
                 publisher=started.publisher,
@@ -94,7 +96,7 @@ class ReconcileActivities:
             )
         snapshot = await handle.query("snapshot", result_type=Snapshot, rpc_timeout=_ASKED)
         submission = await _started_with(self.client, handle, SubmissionStart)
-        return await reconcile.reconcile_submission(
+        return await rows.reconcile_submission(
             self.database,
             snapshot,
             publisher=submission.publisher,

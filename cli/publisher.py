@@ -1,0 +1,156 @@
+"""Publishers on the command line: apply, verify, answer, list, show."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import Actor, Json, console, load_settings, runs, table, when, write_json
+from desk import publishers as desk
+from desk.hub import open_hub, open_stores
+from models.addresses import new_id
+from models.base import digest_of
+from models.commands import ApprovePublisher, AskInformation, Command, DeclinePublisher, DeferPublisher, GiveInformation
+from models.errors import InvalidManifest, Problem
+from models.publishers import ApplicationSnapshot, ApplicationStatus, PublisherProfile
+from policies import words
+from store import people, publishers
+
+app = typer.Typer(no_args_is_help=True, help="Publishers: apply once, be verified once, then submit products.")
+
+Id = Annotated[str, typer.Argument(help="Id or short name of the publisher.")]
+
+
+class Verdict(StrEnum):
+    """What a moderator makes of an application."""
+
+    APPROVE = "approve"
+    ASK = "ask"
+    DECLINE = "decline"
+    DEFER = "defer"
+
+
+_COMMANDS: dict[Verdict, type[Command]] = {
+    Verdict.APPROVE: ApprovePublisher,
+    Verdict.ASK: AskInformation,
+    Verdict.DECLINE: DeclinePublisher,
+    Verdict.DEFER: DeferPublisher,
+}
+
+
+@app.command()
+@runs
+async def apply(
+    name: Annotated[str, typer.Option(help="Legal name.")],
+    website: Annotated[str, typer.Option(help="Address of the website, https.")],
+    phone: Annotated[str, typer.Option(help="With the international prefix, or with --country.")],
+    email: Annotated[str, typer.Option(help="Gets all mail; has to be confirmed.")],
+    icon: Annotated[Path, typer.Option(help="Square picture, at least 512 pixels.")],
+    country: Annotated[str, typer.Option(help="ISO code, for a phone number without prefix.")] = "",
+    person: Annotated[str, typer.Option(help="Name of the person who applies.")] = "",
+    json_: Json = False,
+) -> None:
+    """Apply as a publisher. Every problem of the profile is listed at once."""
+    content = _picture(icon)
+    profile = PublisherProfile(
+        legal_name=name, website=website, phone=phone, email=email, country=country, icon=digest_of(content)
+    )
+    async with open_hub(load_settings()) as hub:
+        applied = await desk.apply(hub, profile, content, person)
+    if json_:
+        write_json({"publisher": applied.publisher, "slug": applied.slug, "applicant": applied.applicant})
+        return
+    console.print(f"[bold]Applied[/] as {applied.slug}, id {applied.publisher}.", markup=True)
+    console.print(f"Next: open the link in the mail to {email} and confirm the address.", markup=False)
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidManifest([Problem("icon", f"cannot be read: {error.strerror}: {path}")]) from error
+
+
+@app.command()
+@runs
+async def verify(
+    publisher: Id,
+    actor: Actor,
+    verdict: Annotated[Verdict, typer.Argument(help="What becomes of the application.")] = Verdict.APPROVE,
+    text: Annotated[str, typer.Option("--text", help="Reason or question; the publisher reads it.")] = "",
+    json_: Json = False,
+) -> None:
+    """Verify a publisher (moderators)."""
+    await _tell(publisher, actor, _COMMANDS[verdict], text, json_)
+
+
+@app.command()
+@runs
+async def answer(
+    publisher: Id,
+    actor: Actor,
+    text: Annotated[str, typer.Option("--text", help="The answer to the moderators' question.")],
+    json_: Json = False,
+) -> None:
+    """Answer the moderators' question about an application."""
+    await _tell(publisher, actor, GiveInformation, text, json_)
+
+
+async def _tell(publisher: str, actor: str, kind: type[Command], text: str, json_: bool) -> None:
+    async with open_hub(load_settings()) as hub:
+        async with hub.database.session() as session:
+            person = await people.get(session, actor)
+            row = await publishers.get(session, publisher)
+        command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text)
+        show(await desk.decide(hub, row.id, command), json_)
+
+
+def show(snapshot: ApplicationSnapshot, json_: bool) -> None:
+    if json_:
+        write_json(snapshot)
+        return
+    situation = words.of_application(snapshot)
+    console.print(f"[bold]{situation.status}[/] · turn: {situation.turn}")
+    console.print(f"Next: {situation.next}" + (f" By {when(situation.by)}." if situation.by else ""))
+
+
+@app.command("list")
+@runs
+async def list_(
+    status: Annotated[ApplicationStatus | None, typer.Option(help="Only these.")] = None,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    size: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    json_: Json = False,
+) -> None:
+    """Publishers and their applications, the earliest due date first."""
+    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
+        found = await publishers.listed(session, status=status, page=page, size=size)
+    if json_:
+        write_json(found)
+        return
+    table(
+        f"Publishers: {found.total}",
+        ("id", "short name", "name", "status", "due"),
+        ((item.id, item.slug, item.name, item.status, when(item.due)) for item in found.items),
+        "No publisher has applied yet: wharfinger publisher apply.",
+    )
+    if found.total > page * size:
+        console.print(f"Page {page} of {-(-found.total // size)}: --page {page + 1} shows more.")
+
+
+@app.command("show")
+@runs
+async def show_one(publisher: Id, json_: Json = False) -> None:
+    """One publisher: profile, status, members."""
+    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
+        view = await publishers.view(session, publisher)
+    if json_:
+        write_json(view)
+        return
+    profile = view.profile
+    rows = [("id", view.id), ("short name", view.slug), ("status", view.status), ("due", when(view.due))]
+    if profile:
+        rows += [("website", profile.website), ("phone", profile.phone), ("email", profile.email)]
+    rows.append(("members", ", ".join(view.members)))
+    table(view.name, ("", ""), rows, "")
