@@ -115,7 +115,7 @@ class ImageBuilder:
         return str(written["digest"])
 
     def _config(self) -> dict[str, Any]:
-        said = {
+        said: dict[str, Any] = {
             "User": self.user,
             "Env": list(self.env),
             "Entrypoint": list(self.entrypoint),
@@ -156,7 +156,9 @@ def tag_layout(folder: Path, tag: str, descriptor: Mapping[str, Any]) -> None:
     """Point a tag of the layout to a manifest; one that there is moves."""
     (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     path = folder / "index.json"
-    document = json.loads(path.read_text()) if path.exists() else {"schemaVersion": 2, "manifests": []}
+    document: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
+    if path.exists():
+        document = json.loads(path.read_text())
     name = "org.opencontainers.image.ref.name"
     others = [entry for entry in document["manifests"] if entry.get("annotations", {}).get(name) != tag]
     document["manifests"] = [*others, {**descriptor, "annotations": {name: tag}}]
