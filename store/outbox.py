@@ -15,7 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import new_id
 from models.tables import NoticeRow, NoticeStatus
+from store import trail
 from store.database import Database
+from store.recipients import recipients
 from store.views import DeliveryView, Page
 
 _OPEN = (NoticeStatus.QUEUED, NoticeStatus.SENDING)
@@ -127,19 +129,34 @@ async def _conclude(database: Database, notice: str, **values: Any) -> None:
 async def retry_refused(database: Database, *, now: datetime, notices: Sequence[str] = (), subject: str = "") -> int:
     """For ops, when the cause is mended: what was refused or given up is sent again, all of it or what is named.
 
-    Returns how many. A notice that had no recipient stays as it is: it would have none now.
+    A notice that had nobody to go to is sent to whoever has the role now, if anybody has. Returns how many will go out.
     """
 
     async def again(session: AsyncSession) -> int:
-        statement = update(NoticeRow).where(col(NoticeRow.status).in_(_FAILED), col(NoticeRow.address) != "")
+        wanted: list[ColumnElement[bool]] = [col(NoticeRow.status).in_(_FAILED)]
         if notices:
-            statement = statement.where(col(NoticeRow.id).in_(notices))
+            wanted.append(col(NoticeRow.id).in_(notices))
         if subject:
-            statement = statement.where(col(NoticeRow.subject) == subject)
-        done = await session.exec(statement.values(status=NoticeStatus.QUEUED, attempts=0, next_try=now))
-        return int(done.rowcount)
+            wanted.append(col(NoticeRow.subject) == subject)
+        addressed = update(NoticeRow).where(*wanted, col(NoticeRow.address) != "")
+        done = await session.exec(addressed.values(status=NoticeStatus.QUEUED, attempts=0, next_try=now))
+        nobodys = (await session.exec(select(NoticeRow).where(*wanted, col(NoticeRow.address) == ""))).all()
+        return int(done.rowcount) + sum([await _find_somebody(session, row, now) for row in nobodys])
 
     return await database.write(again)
+
+
+async def _find_somebody(session: AsyncSession, row: NoticeRow, now: datetime) -> int:
+    """The notice goes to those whom its kind is for by now, and the row that nobody got goes away."""
+    circle = await trail.circle_of(session, row.subject, row.payload.get("actor", ""))
+    found = await recipients(session, row.kind, circle)
+    rows = [
+        trail.notice_row(row.subject, row.revision, row.occasion, row.kind, recipient, row.payload, now)
+        for recipient in found
+    ]
+    if rows:
+        await session.delete(row)
+    return await trail.insert_notices(session, rows)
 
 
 async def waiting(session: AsyncSession) -> int:

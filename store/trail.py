@@ -149,18 +149,25 @@ async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> lis
     ]
 
 
-async def _members(session: AsyncSession, subject: str) -> frozenset[str]:
-    """Ids of the members of the publisher whom a process belongs to."""
+async def circle_of(session: AsyncSession, subject: str, actor: str = "") -> Circle:
+    """Those whom an event of a process (an address) concerns, as the rows have it now."""
     kind, _, id_ = subject.partition("/")
-    publisher: str | None = id_
     match kind:
         case "submission":
-            publisher = (await session.exec(select(SubmissionRow.publisher).where(SubmissionRow.id == id_))).first()
+            row = await session.get(SubmissionRow, id_)
+            return Circle(row.publisher, row.product, actor, row.assignee) if row else Circle("")
         case "product":
-            publisher = (await session.exec(select(ProductRow.publisher).where(ProductRow.id == id_))).first()
-    return frozenset(
-        (await session.exec(select(MembershipRow.person).where(MembershipRow.publisher == publisher))).all()
-    )
+            product = await session.get(ProductRow, id_)
+            return Circle(product.publisher, product.id, actor) if product else Circle("")
+        case _:
+            return Circle(id_, actor=actor)
+
+
+async def _members(session: AsyncSession, subject: str) -> frozenset[str]:
+    """Ids of the members of the publisher whom a process belongs to."""
+    publisher = (await circle_of(session, subject)).publisher
+    statement = select(MembershipRow.person).where(MembershipRow.publisher == publisher)
+    return frozenset((await session.exec(statement)).all())
 
 
 #: names of what happens, for people; an act that is missing here is shown by its own name

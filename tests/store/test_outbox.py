@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 from models.lifecycle import Stage
 from models.notices import NoticeKind
+from models.publishers import Role
 from models.recording import Entry
 from models.tables import NoticeStatus
 from store import outbox
 from store.database import Database
 from store.views import DeliveryView
-from tests.parts.rows import MONDAY, harbour
+from tests.parts.rows import MONDAY, harbour, staff
 
 LATER = MONDAY + timedelta(hours=1)
 
@@ -116,11 +117,15 @@ async def test_a_refused_notice_is_shown_and_sent_again_when_ops_say_so(database
     assert (again.id, again.attempt) == (letter.id, 1)
 
 
-async def test_a_notice_without_anybody_to_send_it_to_is_not_tried_again(database: Database) -> None:
+async def test_a_notice_that_nobody_could_get_is_sent_when_somebody_has_the_role(database: Database) -> None:
     house = await harbour(database)
     await house.records(2, Stage.WAITING, Entry(event="x", at=MONDAY, notices=(NoticeKind.PUBLICATION_FAILED,)))
     assert await outbox.retry_refused(database, now=LATER) == 0
     assert await claimed(database) == []
+    await staff(database, "ops@hub.example", Role.OPS)
+    assert await outbox.retry_refused(database, now=LATER) == 1
+    assert [letter.row.address for letter in await claimed(database)] == ["ops@hub.example"]
+    assert [row.address for row in await log(database)] == ["ops@hub.example"]
 
 
 async def test_the_log_is_read_by_pages_and_by_process(database: Database) -> None:
