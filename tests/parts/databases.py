@@ -19,8 +19,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlmodel import SQLModel
 
 from store.database import Database, migrate
+from tests.parts.presence import postgresql_programs, require
 
 _STARTS_WITHIN = 60.0
 _TEMPLATE = "wharfinger_template"
@@ -29,21 +31,24 @@ _INITDB = ("-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
 
 @dataclass
 class PostgresqlServer:
-    """A running cluster. `migrated` is whether its template has our schema."""
+    """A running cluster. A database that a test has left is emptied for the next one: making one takes 0.3 s."""
 
     port: int
     migrated: bool = False
     numbers: Iterator[int] = field(default_factory=count)
+    empty: list[str] = field(default_factory=list)
 
     def url(self, name: str) -> str:
         return f"postgresql://wharfinger@127.0.0.1:{self.port}/{name}"
 
-    def run(self, statement: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+    def run(self, statement: str, name: str = "postgres") -> None:
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    async def new_database(self) -> str:
-        """The URL of a fresh database with our schema."""
+    async def take(self) -> str:
+        """The URL of an empty database with our schema."""
+        if self.empty:
+            return self.empty.pop()
         if not self.migrated:
             self.run(f"CREATE DATABASE {_TEMPLATE}")
             await migrate(self.url(_TEMPLATE))
@@ -52,27 +57,25 @@ class PostgresqlServer:
         self.run(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return self.url(name)
 
-    def drop(self, url: str) -> None:
-        self.run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
-
-
-def binaries() -> Path | None:
-    """Folder of the newest PostgreSQL's programs; Debian keeps them out of PATH."""
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    if on_path := shutil.which("initdb"):
-        found.append(Path(on_path).resolve().parent)
-    return max(found, key=lambda path: (path.parent.name.zfill(3), path), default=None)
+    def give_back(self, url: str) -> None:
+        """A transaction that a test left open would hold the emptying up: such a database is dropped."""
+        name = url.rpartition("/")[2]
+        tables = SQLModel.metadata.sorted_tables
+        empties = "".join(f'DELETE FROM "{table.name}";' for table in reversed(tables))  # noqa: S608 - our own names
+        try:
+            self.run(f"SET lock_timeout = '1s'; BEGIN; {empties} COMMIT;", name)
+        except psycopg.Error:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+        else:
+            self.empty.append(url)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """One cluster for all tests of a run. It does not sync to disk, and it dies with this process."""
-    programs = binaries()
-    if programs is None:
-        missing = "PostgreSQL is not installed (apt-get install --no-install-recommends postgresql)."
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    require("postgresql")
+    programs = postgresql_programs()
+    assert programs is not None
     # a socket's path has at most 107 bytes, and the cluster's user cannot enter pytest's folders
     with tempfile.TemporaryDirectory(prefix="wharfinger-pg-", ignore_cleanup_errors=True) as place:
         cluster = Path(place) / "data"
@@ -159,9 +162,9 @@ async def database_url(request: pytest.FixtureRequest, sqlite_template: Path, tm
         yield f"sqlite:///{path}"
         return
     server: PostgresqlServer = request.getfixturevalue("postgresql")
-    url = await server.new_database()
+    url = await server.take()
     yield url
-    server.drop(url)
+    server.give_back(url)
 
 
 @pytest.fixture
