@@ -61,6 +61,13 @@ def _searched(manifest: ContentManifest, publisher: str) -> str:
     return "\n".join((manifest.name, publisher, manifest.short_description, *manifest.search_tags)).lower()
 
 
+async def publisher_renamed(session: AsyncSession, publisher: str, name: str) -> None:
+    """Its products are found by the new name from now on."""
+    for row in (await session.exec(select(ListingRow).where(ListingRow.publisher == publisher))).all():
+        row.search = _searched(ContentManifest.model_validate(row.manifest), name)
+        session.add(row)
+
+
 async def search(
     session: AsyncSession, words: str = "", *, category: str = "", page: int = 1, size: int = 50
 ) -> Page[ListingView]:

@@ -20,7 +20,7 @@ from models.publishers import ApplicationSnapshot
 from models.recording import ApplicationRecording, Entry, ProductRecording, SubmissionRecording
 from models.tables import IterationRow, ProductRow, PublisherRow, SubmissionRow
 from policies import words
-from store import listings, publishers, submissions, trail, waivers
+from store import listings, publishers, trail, waivers
 from store.database import RowMissing
 from store.recipients import Circle
 
@@ -112,9 +112,6 @@ async def record_product(
         raise RowMissing(f"Product {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, product_address(row.id), run, snapshot.revision, recording.entries)
     await project_product(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
-    for entry in new:
-        if entry.event == "submit" and entry.command and entry.text.removeprefix("#").isdecimal():
-            await submissions.numbered(session, entry.command, int(entry.text.removeprefix("#")))
     proposer = snapshot.proposal.actor if snapshot.proposal else ""
     circle = Circle(publisher=row.publisher, product=row.id, proposer=proposer)
     shown = trail.situation_shown(words.of_product(snapshot)) | {
@@ -180,7 +177,10 @@ async def project_application(
         statement = statement.where(col(PublisherRow.revision) < snapshot.revision)
     profile = await publishers.profile(session, snapshot.profile)
     name = {"name": profile.legal_name} if profile else {}
+    renamed = profile is not None and profile.legal_name != row.name
     changed = await session.exec(statement.values(**application_columns(snapshot), **name, changed_at=at))
+    if changed.rowcount and profile and renamed:
+        await listings.publisher_renamed(session, row.id, profile.legal_name)
     return bool(changed.rowcount)
 
 

@@ -90,8 +90,10 @@ class Harbour:
         recording = ProductRecording(snapshot=snapshot, entries=entries)
         return await self.database.write(lambda session: projection.record_product(session, recording, "run-1"))
 
-    async def application_records(self, revision: int, status: ApplicationStatus, *entries: Entry) -> int:
-        snapshot = ApplicationSnapshot(id=self.publisher, revision=revision, status=status, profile="")
+    async def application_records(
+        self, revision: int, status: ApplicationStatus, *entries: Entry, profile: str = ""
+    ) -> int:
+        snapshot = ApplicationSnapshot(id=self.publisher, revision=revision, status=status, profile=profile)
         recording = ApplicationRecording(snapshot=snapshot, entries=entries)
         return await self.database.write(lambda session: projection.record_application(session, recording, "run-1"))
 

@@ -4,10 +4,11 @@ import pytest
 
 from models.errors import NotAllowed, NotFound
 from models.products import ListingStatus
+from models.publishers import ApplicationStatus
 from models.recording import Entry
 from store import contents, listings, products
 from store.database import Database
-from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, manifest
+from tests.parts.rows import MONDAY, PROFILE, RELEASE, Harbour, harbour, manifest
 
 IMAGES = [
     {"tier": "Free", "reference": "hub/harbour/crane/free:1.0", "digest": "sha256:d", "platforms": ["linux/amd64"]}
@@ -143,3 +144,15 @@ async def test_a_listing_edit_renames_the_product_and_keeps_its_images(database:
     async with database.session() as session:
         page = await listings.get(session, "harbour", "crane")
     assert (page.name, page.images) == ("Tower Crane", tuple(IMAGES))
+
+
+async def test_products_are_found_by_the_new_name_of_their_publisher(database: Database) -> None:
+    house = await harbour(database)
+    await publishes(house)
+    async with database.transaction() as session:
+        profile = await contents.save(session, PROFILE.model_copy(update={"legal_name": "Ocean Terminals"}))
+    await house.application_records(9, ApplicationStatus.APPROVED, profile=profile)
+    async with database.session() as session:
+        [found] = (await listings.search(session, "ocean crane")).items
+        assert (found.publisher_name, found.verified) == ("Ocean Terminals", True)
+        assert (await listings.search(session, "harbour")).total == 0

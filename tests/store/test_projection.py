@@ -13,7 +13,6 @@ from models.commands import LONGEST_TEXT
 from models.findings import Finding, FindingStatus, Level, VexState, Waiver, WaiverScope
 from models.lifecycle import Snapshot, Stage, Turn
 from models.notices import NoticeKind
-from models.products import ListingStatus
 from models.publishers import ApplicationStatus
 from models.recording import Entry, SubmissionRecording
 from models.tables import EventRow, IterationRow, NoticeRow, NoticeStatus, SubmissionRow, WaiverRow
@@ -125,7 +124,7 @@ async def test_texts_that_postgresql_refuses_are_stored_all_the_same(database: D
     assert row.text.startswith("nul � half � emoji 🚢")
 
 
-async def test_a_product_numbers_its_submissions_by_its_record(database: Database) -> None:
+async def test_a_submission_has_the_number_that_its_process_says(database: Database) -> None:
     house = await harbour(database)
     async with database.transaction() as session:
         await submissions.create(
@@ -137,10 +136,13 @@ async def test_a_product_numbers_its_submissions_by_its_record(database: Databas
             submitter=house.member,
             at=MONDAY,
         )
-    entry = Entry(event="submit", at=MONDAY, actor=house.member, command="second", text="#2")
-    await house.product_records(2, ListingStatus.UNPUBLISHED, entry)
+    second = Harbour(database, house.publisher, house.product, "second", house.content, "", "", "")
+    await second.records(1, Stage.CHECKING, number=2)
     async with database.session() as session:
         assert (await submissions.find(session, "crane/2")).id == "second"
+    await second.records(2, Stage.READY)
+    async with database.session() as session:
+        assert (await submissions.get(session, "second")).number == 2
 
 
 async def test_an_application_is_recorded_with_the_status_that_the_process_has(database: Database) -> None:
