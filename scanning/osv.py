@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,45 +124,44 @@ def normal_name(ecosystem: str, name: str) -> str:
 
 
 def to_json(advisory: Advisory) -> str:
-    """What the store keeps: the same record is the same text."""
-    return json.dumps(
-        {
-            "aliases": advisory.aliases,
-            "upstream": advisory.upstream,
-            "summary": advisory.summary,
-            "url": advisory.url,
-            "severity": advisory.severity,
-            "affected": [
-                [entry.ecosystem, entry.name, [range_.events for range_ in entry.ranges], entry.versions]
-                for entry in advisory.affected
-            ],
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    """What the store keeps of the record as a whole: the same record is the same text."""
+    return _compact([advisory.aliases, advisory.upstream, advisory.summary, advisory.url, advisory.severity])
 
 
-def from_json(id_: str, modified: str, content: str) -> Advisory:
-    """The reverse of `to_json`, for a record that is in force."""
-    said = json.loads(content)
+def from_json(id_: str, modified: str, content: str, affected: Iterable[Affected]) -> Advisory:
+    """The reverse of `to_json`, for a record that is in force; what it affects is kept by name."""
+    aliases, upstream, summary, url, severity = json.loads(content)
     return Advisory(
         id=id_,
         modified=modified,
         withdrawn=False,
-        aliases=tuple(said["aliases"]),
-        upstream=tuple(said["upstream"]),
-        summary=said["summary"],
-        url=said["url"],
-        severity=tuple((kind, vector) for kind, vector in said["severity"]),
-        affected=tuple(_stored(*entry) for entry in said["affected"]),
+        aliases=tuple(aliases),
+        upstream=tuple(upstream),
+        summary=summary,
+        url=url,
+        severity=tuple((kind, vector) for kind, vector in severity),
+        affected=tuple(affected),
     )
 
 
-def _stored(ecosystem: str, name: str, ranges: list[list[list[str]]], versions: list[str]) -> Affected:
-    read = (Range(tuple((kind, bound) for kind, bound in events)) for events in ranges)
-    return Affected(ecosystem, name, tuple(read), tuple(versions))
+def affected_to_json(entries: Iterable[Affected]) -> str:
+    """Entries of one name: a kernel bulletin names hundreds of packages, of which an image has one."""
+    return _compact([[[range_.events for range_ in entry.ranges], entry.versions] for entry in entries])
 
 
-def names_of(advisory: Advisory) -> Iterator[tuple[str, str]]:
-    """Every (ecosystem, name) that it names, once."""
-    yield from dict.fromkeys((entry.ecosystem, entry.name) for entry in advisory.affected)
+def affected_from_json(ecosystem: str, name: str, content: str) -> Iterator[Affected]:
+    for ranges, versions in json.loads(content):
+        read = (Range(tuple((kind, bound) for kind, bound in events)) for events in ranges)
+        yield Affected(ecosystem, name, tuple(read), tuple(versions))
+
+
+def by_name(advisory: Advisory) -> dict[tuple[str, str], list[Affected]]:
+    """(ecosystem, name) -> its entries."""
+    found: dict[tuple[str, str], list[Affected]] = {}
+    for entry in advisory.affected:
+        found.setdefault((entry.ecosystem, entry.name), []).append(entry)
+    return found
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

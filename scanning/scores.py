@@ -10,7 +10,7 @@ from models.findings import Severity
 from models.policy import SeverityClasses
 from models.scans import Score
 
-#: which version's score is taken where there are several: the classes are cut for the scale of 3.x; 2 is the last resort
+#: which score is taken where there are several: the classes are cut for the scale of 3.x; 2 is the last resort
 _PREFERENCE = {"3.1": 0, "3.0": 1, "4.0": 2, "2": 3}
 
 

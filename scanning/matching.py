@@ -1,0 +1,119 @@
+"""Which advisories are about a component, and what is said of it: one vulnerability for each CVE."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from models.policy import SeverityClasses
+from models.scans import Component, Score, Vulnerability
+from scanning.osv import Advisory, normal_name
+from scanning.scores import best, score_of, severity_of
+from scanning.versions import InvalidVersion, affected, base_of, compare
+
+#: ecosystems whose advisories go by the source package
+_BY_SOURCE = frozenset({"Debian", "Ubuntu", "Echo", "Alpine", "Wolfi", "Chainguard"})
+
+
+@dataclass
+class Knowledge:
+    """The store as matching asks it; answers are kept, as an image names a package several times."""
+
+    ask_named: Callable[[str, str], list[Advisory]]
+    ask_scores: Callable[[str], list[tuple[str, str]]]
+    _named: dict[tuple[str, str], list[Advisory]] = field(default_factory=dict)
+
+    def named(self, ecosystem: str, name: str) -> list[Advisory]:
+        key = (ecosystem, name)
+        if key not in self._named:
+            self._named[key] = self.ask_named(ecosystem, name)
+        return self._named[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    advisory: Advisory
+    fixed: str
+
+    @property
+    def names(self) -> set[str]:
+        return {self.advisory.id, *self.advisory.aliases}
+
+
+def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: SeverityClasses) -> list[Vulnerability]:
+    """By id. A component without a version, or of an ecosystem without advisories, has none."""
+    name, version = _looked_up(component)
+    if not component.ecosystem or not version:
+        return []
+    hits = []
+    for advisory in knowledge.named(component.ecosystem, normal_name(component.ecosystem, name)):
+        answers = [fixed for hit, fixed in (affected(version, entry) for entry in advisory.affected) if hit]
+        if answers:
+            hits.append(_Hit(advisory, _latest(component.ecosystem, answers)))
+    return [_vulnerability(component, id_, group, knowledge, severity) for id_, group in sorted(_grouped(hits).items())]
+
+
+def _looked_up(component: Component) -> tuple[str, str]:
+    if base_of(component.ecosystem) in _BY_SOURCE and component.source_name:
+        return component.source_name, component.source_version or component.version
+    return component.name, component.version
+
+
+def _grouped(hits: list[_Hit]) -> dict[str, list[_Hit]]:
+    """Records of several databases about one thing, by its CVE. A record about two CVEs is two vulnerabilities."""
+    groups: dict[str, list[_Hit]] = {}
+    for hit in hits:
+        for cve in hit.advisory.cves:
+            groups.setdefault(cve, []).append(hit)
+    for hit in hits:
+        if hit.advisory.cves:
+            continue
+        upstream = set(hit.advisory.upstream)
+        # a bulletin (DSA, USN) that sums up what has records of its own
+        if upstream and upstream <= groups.keys():
+            continue
+        same = [id_ for id_, group in groups.items() if any(hit.names & other.names for other in group)]
+        groups.setdefault(same[0] if same else hit.advisory.id, []).append(hit)
+    return groups
+
+
+def _vulnerability(
+    component: Component, id_: str, group: list[_Hit], knowledge: Knowledge, severity: SeverityClasses
+) -> Vulnerability:
+    score = _score(id_, group, knowledge)
+    first = group[0].advisory
+    names = {name for hit in group for name in hit.names} - {id_}
+    summaries = (hit.advisory.summary for hit in group)
+    return Vulnerability(
+        id=id_,
+        advisory=first.id,
+        aliases=tuple(sorted(names)),
+        purl=component.purl,
+        component=component.name,
+        version=component.version,
+        layer=component.layer,
+        score=score,
+        severity=severity_of(score, severity),
+        fixed_version=_latest(component.ecosystem, [hit.fixed for hit in group]),
+        summary=next((summary for summary in summaries if summary), ""),
+        url=first.url,
+    )
+
+
+def _score(id_: str, group: list[_Hit], knowledge: Knowledge) -> Score | None:
+    """The records' own, and those that a score source gives the CVE."""
+    said: list[Score | None] = [
+        score_of(vector, hit.advisory.id) for hit in group for _, vector in hit.advisory.severity
+    ]
+    said.extend(score_of(vector, source) for source, vector in knowledge.ask_scores(id_))
+    return best(said)
+
+
+def _latest(ecosystem: str, versions: list[str]) -> str:
+    """Sources differ about what mends it: whoever has the latest of them is rid of it by every account."""
+    latest = ""
+    for version in versions:
+        try:
+            if version and (not latest or compare(ecosystem, version, latest) > 0):
+                latest = version
+        except InvalidVersion:
+            continue
+    return latest
