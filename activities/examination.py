@@ -4,9 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from models.reports import IterationReport
-from policies.differences import differences
-from policies.examination import examine, outcome_of
 from temporalio import activity
 
 from activities.errors import translated
@@ -17,9 +14,12 @@ from models.events import Examined
 from models.images import ReleaseSet
 from models.lifecycle import Outcome
 from models.publishers import PublisherProfile
+from models.reports import IterationReport
 from models.scans import ImageReport
 from models.work import Examination
 from policies import working_days
+from policies.differences import differences
+from policies.examination import examine, outcome_of
 from store import contents, submissions, waivers
 from store import policies as policy_rows
 from store.blobs import Blobs
@@ -54,6 +54,7 @@ class Examiner:
             profile=profile,
             pictures=pictures,
             track=submission.track,
+            product=submission.product,
             reports=reports,
             problems=examination.problems,
             release=release,

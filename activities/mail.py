@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import structlog
-from notifications.composing import Envelope, compose
-from notifications.delivery import SmtpSender, SmtpServer
-from notifications.rendering import render
-from notifications.retry import next_attempt
 from temporalio import activity
 
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.policy import PolicyInForce
 from models.work import MailsHandled, MailShift
+from notifications.composing import Envelope, compose
+from notifications.delivery import SmtpSender, SmtpServer
+from notifications.rendering import render
+from notifications.retry import next_attempt
 from store import notices, outbox
 from store.database import Database
 

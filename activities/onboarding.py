@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from registry.resolve import resolve_tier
 from temporalio import activity
 
 from activities.errors import translated
@@ -14,6 +13,7 @@ from models.errors import PUBLISHERS_ERRORS, Permanent
 from models.events import Onboarded
 from models.images import PinnedTag, PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
+from registry.resolve import resolve_tier
 from store import contents, submissions
 from store.blobs import Blobs
 from store.database import Database, RowMissing

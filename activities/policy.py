@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from policies.hub_policy import parse_policy
 
 from models.errors import InvalidPolicy
 from models.policy import HubPolicy
+from policies.hub_policy import parse_policy
 
 log = structlog.get_logger(__name__)
 

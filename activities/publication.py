@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from registry.client import RegistryClient, RegistryRepository
-from registry.copying import publish_tier, restore_tier, withdraw_tier
 from temporalio import activity
 
 from activities.errors import translated
@@ -15,6 +13,8 @@ from models.errors import PUBLISHERS_ERRORS, NotFound
 from models.images import PinnedTier, ReleaseSet
 from models.products import ListingStatus, PublicationOrder
 from models.work import ListingOrder, PublicationDone
+from registry.client import RegistryClient, RegistryRepository
+from registry.copying import publish_tier, restore_tier, withdraw_tier
 from store import contents, products, publishers
 from store.blobs import Blobs
 from store.database import Database, RowMissing

@@ -6,9 +6,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.fetch import BlobCache, fetch_image
-from scanning.advisories import AdvisoryStore
-from scanning.scanner import Scanner
 from temporalio import activity
 
 from activities.errors import translated
@@ -19,6 +16,9 @@ from models.content import ContentManifest
 from models.errors import PUBLISHERS_ERRORS, NotFound
 from models.images import ImageSource, ReleaseSet
 from models.work import ImageOrder, ImageProblem, ImageScanned, ImagesToScan, IterationOrder
+from registry.fetch import BlobCache, fetch_image
+from scanning.advisories import AdvisoryStore
+from scanning.scanner import Scanner
 from store import contents, scans
 from store.blobs import Blobs
 from store.database import Database, RowMissing

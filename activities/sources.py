@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from registry.access import Access, SourceRules
-from registry.sources import Source, open_source
-
 from activities.policy import PolicyInForce
 from models.errors import NotFound, Unauthorized
 from models.images import ImageSource
+from registry.access import Access, SourceRules
+from registry.sources import Source, open_source
 from store.database import Database
 from store.secrets import Vault
 

@@ -1,4 +1,4 @@
-"""Reports of an iteration: what every check said, and what changed since the one before. Stored, shown to both sides."""
+"""Reports of an iteration: what every check said, and what changed since. Stored, and shown to both sides."""
 
 from datetime import datetime
 

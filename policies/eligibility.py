@@ -19,9 +19,7 @@ ELIGIBILITY: Area[EligibilityContext] = Area("eligibility", "Eligibility")
 _R = Level.REQUIREMENT
 
 
-def check_eligibility(
-    manifest: ContentManifest, profile: PublisherProfile, policy: HubPolicy
-) -> tuple[Finding, ...]:
+def check_eligibility(manifest: ContentManifest, profile: PublisherProfile, policy: HubPolicy) -> tuple[Finding, ...]:
     return ELIGIBILITY.run(EligibilityContext(manifest, profile), policy.rules).findings
 
 
@@ -113,4 +111,3 @@ def _one_repository(context: EligibilityContext) -> Iterable[Evidence]:
             text = f"{other} and {tier.name} have the same one."
             yield Evidence(text, f"tiers.{number}.source.repository")
         seen.setdefault(tier.source.repository, tier.name)
-

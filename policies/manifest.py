@@ -29,9 +29,7 @@ _PLACEHOLDER = re.compile(r"\b(lorem ipsum|todo|tbd|fixme|replace me|your produc
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 
 
-def check_manifest(
-    manifest: ContentManifest, found: Mapping[str, bytes], policy: HubPolicy
-) -> tuple[Finding, ...]:
+def check_manifest(manifest: ContentManifest, found: Mapping[str, bytes], policy: HubPolicy) -> tuple[Finding, ...]:
     """`found` are the stored pictures by digest."""
     return MANIFEST.run(ManifestContext(manifest, found, policy), policy.rules).findings
 

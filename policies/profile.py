@@ -14,8 +14,10 @@ from policies.rules import Area, Evidence
 
 #: domains whose addresses belong to anybody
 _FREE_MAIL = frozenset(
-    "gmail.com googlemail.com outlook.com hotmail.com live.com yahoo.com icloud.com gmx.de gmx.net web.de aol.com "
-    "proton.me protonmail.com mail.ru qq.com 163.com".split()
+    {
+        *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com"),
+        *("gmx.de", "gmx.net", "web.de", "aol.com", "proton.me", "protonmail.com", "mail.ru", "qq.com", "163.com"),
+    }
 )
 
 
@@ -29,9 +31,7 @@ PROFILE: Area[ProfileContext] = Area("profile", "Publisher profile")
 _R, _G = Level.REQUIREMENT, Level.GUIDELINE
 
 
-def check_profile(
-    profile: PublisherProfile, found: Mapping[str, bytes], policy: HubPolicy
-) -> tuple[Finding, ...]:
+def check_profile(profile: PublisherProfile, found: Mapping[str, bytes], policy: HubPolicy) -> tuple[Finding, ...]:
     """`found` are the stored pictures by digest."""
     return PROFILE.run(ProfileContext(profile, found, policy), policy.rules).findings
 

@@ -48,7 +48,13 @@ class Area(Generic[C]):
         self.rules: list[Rule[C]] = []
 
     def rule(
-        self, id: str, level: Level, title: str, *, why: str, remedy: str  # noqa: A002 - the field's word
+        self,
+        id: str,  # noqa: A002 - the field's word
+        level: Level,
+        title: str,
+        *,
+        why: str,
+        remedy: str,
     ) -> Callable[[Callable[[C], Iterable[Evidence]]], Callable[[C], Iterable[Evidence]]]:
         """Register a check as `<area>.<id>`."""
 

@@ -1,0 +1,128 @@
+"""What changed between two iterations: manifest fields, images, layers, components, vulnerabilities, checks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.content import ContentManifest
+from models.findings import Finding, FindingStatus
+from models.reports import Differences, ExaminedImage, IterationReport
+from models.scans import ComponentState, ImageReport
+from policies.vulnerabilities import RULE
+
+_SHORT = 80
+
+
+def differences(
+    before: IterationReport,
+    after: IterationReport,
+    images_before: Sequence[ImageReport],
+    images_after: Sequence[ImageReport],
+    manifest_before: ContentManifest | None,
+    manifest_after: ContentManifest,
+) -> Differences:
+    """For the second review: only what changed has to be looked at again."""
+    old, new = _open(before), _open(after)
+    appeared = [finding for key, finding in new.items() if key not in old]
+    vanished = [finding for key, finding in old.items() if key not in new]
+    return Differences(
+        manifest=_manifest(manifest_before, manifest_after),
+        images=_images(before.images, after.images),
+        layers=_layers(before, after, images_before, images_after),
+        components=_components(images_before, images_after),
+        new_vulnerabilities=tuple(_said(f) for f in appeared if f.rule == RULE),
+        mended_vulnerabilities=tuple(_said(f) for f in vanished if f.rule == RULE),
+        new_findings=tuple(_said(f) for f in appeared if f.rule != RULE),
+        mended_findings=tuple(_said(f) for f in vanished if f.rule != RULE),
+        still_open=len(new) - len(appeared),
+    )
+
+
+def _open(report: IterationReport) -> dict[str, Finding]:
+    return {finding.key: finding for finding in report.findings if finding.status is FindingStatus.OPEN}
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.title} ({finding.where})" if finding.where and len(finding.where) < _SHORT else finding.title
+
+
+def _manifest(before: ContentManifest | None, after: ContentManifest) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    lines = []
+    for field in dict.fromkeys((*old, *new)):
+        if field.endswith("credentials"):
+            continue
+        if field not in new:
+            lines.append(f"{field} removed")
+        elif field not in old:
+            lines.append(f"{field} added: {_short(new[field])}")
+        elif old[field] != new[field]:
+            lines.append(f"{field}: {_short(old[field])} -> {_short(new[field])}")
+    return tuple(lines)
+
+
+def _flat(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        parts = [(f"{path}.{name}".strip("."), item) for name, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        parts = [(f"{path}.{number}", item) for number, item in enumerate(value)]
+    else:
+        return {path: ", ".join(map(str, value)) if isinstance(value, list) else str(value)}
+    return {name: text for part in parts for name, text in _flat(part[1], part[0]).items()}
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
+
+
+def _images(before: Sequence[ExaminedImage], after: Sequence[ExaminedImage]) -> tuple[str, ...]:
+    old = {(image.tier, image.platform): image for image in before}
+    new = {(image.tier, image.platform): image for image in after}
+    lines = []
+    for place in dict.fromkeys((*old, *new)):
+        name = " ".join(place)
+        if place not in new:
+            lines.append(f"{name} is gone")
+        elif place not in old:
+            lines.append(f"{name} is new: {new[place].digest}")
+        elif old[place].digest != new[place].digest:
+            lines.append(f"{name}: {old[place].digest[:19]} -> {new[place].digest[:19]}")
+    return tuple(lines)
+
+
+def _layers(
+    before: IterationReport, after: IterationReport, old: Sequence[ImageReport], new: Sequence[ImageReport]
+) -> tuple[str, ...]:
+    """How many layers each image shares with the one it replaces."""
+    layers = {report.facts.digest: [layer.diff_id for layer in report.facts.layers] for report in (*old, *new)}
+    previous = {(image.tier, image.platform): image.digest for image in before.images}
+    lines = []
+    for image in after.images:
+        earlier = previous.get((image.tier, image.platform))
+        if earlier is None or earlier == image.digest or earlier not in layers or image.digest not in layers:
+            continue
+        was, is_ = layers[earlier], layers[image.digest]
+        shared = len(set(was) & set(is_))
+        lines.append(f"{image.tier} {image.platform}: {len(is_)}, {shared} of them as before, {len(is_) - shared} new")
+    return tuple(lines)
+
+
+def _components(before: Sequence[ImageReport], after: Sequence[ImageReport]) -> tuple[str, ...]:
+    old, new = _versions(before), _versions(after)
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        was, is_ = ", ".join(sorted(old.get(name, ()))), ", ".join(sorted(new.get(name, ())))
+        if was != is_:
+            lines.append(f"{name} {was or 'new'} -> {is_ or 'removed'}")
+    return tuple(lines)
+
+
+def _versions(reports: Sequence[ImageReport]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for report in reports:
+        for component in report.components:
+            if component.state is ComponentState.PRESENT:
+                found.setdefault(component.name, set()).add(component.version)
+    return found

@@ -1,0 +1,194 @@
+"""One examination: every rule over everything, one report. Nothing is reported in parts (domain.md)."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from models.content import ContentManifest, Track
+from models.findings import Finding, FindingStatus, Level, Severity, Verdict, Waiver
+from models.images import ReleaseSet
+from models.lifecycle import Outcome
+from models.policy import HubPolicy
+from models.publishers import PublisherProfile
+from models.reports import ExaminedImage, IterationReport, RuleResult
+from models.scans import ImageReport
+from models.work import ImageProblem
+from policies import vulnerabilities
+from policies.eligibility import ELIGIBILITY, EligibilityContext
+from policies.image_practices import IMAGE, ImageContext
+from policies.manifest import MANIFEST, ManifestContext
+from policies.profile import PROFILE, ProfileContext
+from policies.vulnerabilities import Sighting
+from policies.waivers import apply_waivers
+
+READABLE = "image.readable"
+
+
+class _Place(NamedTuple):
+    """An image of the release set as people call it: `Standard linux/amd64`."""
+
+    tier: str
+    tags: tuple[str, ...]
+    platform: str
+    digest: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.tier} {self.platform}"
+
+
+def examine(
+    *,
+    manifest: ContentManifest,
+    profile: PublisherProfile,
+    pictures: Mapping[str, bytes],
+    track: Track,
+    product: str,
+    reports: Sequence[ImageReport],
+    problems: Sequence[ImageProblem],
+    release: ReleaseSet | None,
+    waivers: Sequence[Waiver],
+    accepted: Collection[str],
+    policy: HubPolicy,
+    now: datetime,
+) -> IterationReport:
+    """Pure: the same values give the same report, in whatever order the images were scanned.
+
+    `pictures` by digest, `accepted` keys of findings of an approved iteration. A listing edit brings no images.
+    """
+    findings: list[Finding] = []
+    results: list[RuleResult] = []
+    for checked in (
+        PROFILE.run(ProfileContext(profile, pictures, policy), policy.rules),
+        ELIGIBILITY.run(EligibilityContext(manifest, profile), policy.rules),
+        MANIFEST.run(ManifestContext(manifest, pictures, policy), policy.rules),
+    ):
+        findings += checked.findings
+        results += checked.results
+    images: list[ExaminedImage] = []
+    if track is Track.VERSION:
+        places = _places(release)
+        by_digest = {report.facts.digest: report for report in reports}
+        for problem in sorted(problems, key=lambda problem: (problem.tier, problem.platform, problem.digest)):
+            findings.append(_unreadable(problem))
+            results.append(RuleResult(rule=READABLE, verdict=Verdict.FAILED, where=findings[-1].where))
+        sightings: list[Sighting] = []
+        for place in places:
+            report = by_digest.get(place.digest)
+            images.append(_image(place, report))
+            if report is None:
+                continue
+            checked = IMAGE.run(ImageContext(report.facts, policy, now), policy.rules, place=str(place))
+            findings += checked.findings
+            results += checked.results
+            sightings += [Sighting(found, str(place)) for found in report.vulnerabilities]
+        found = vulnerabilities.to_findings(sightings, policy.gate)
+        if vulnerabilities.RULE not in policy.rules.off:
+            findings += found
+            results.append(RuleResult(rule=vulnerabilities.RULE, verdict=_verdict(found)))
+    judged = apply_waivers(
+        _once_each(findings), waivers=waivers, accepted=accepted, product=product, release=release, now=now
+    )
+    return IterationReport(
+        verdict=_overall(judged, results),
+        at=now,
+        policy=policy.digest,
+        release=release.digest if release else "",
+        findings=judged,
+        results=tuple(results),
+        images=tuple(images),
+    )
+
+
+def outcome_of(report: IterationReport) -> Outcome:
+    """Counts and keys for the process; the findings themselves are stored."""
+    findings = report.findings
+    blocking = tuple(finding.key for finding in findings if finding.blocks)
+    return Outcome(
+        blocking=blocking,
+        critical=tuple(f.key for f in findings if f.blocks and f.severity is Severity.CRITICAL),
+        requirements=sum(f.level is Level.REQUIREMENT for f in findings),
+        guidelines=sum(f.level is Level.GUIDELINE for f in findings),
+        vulnerabilities=sum(f.rule == vulnerabilities.RULE for f in findings),
+        waived=sum(f.status is FindingStatus.WAIVED for f in findings),
+        accepted=sum(f.status is FindingStatus.ACCEPTED for f in findings),
+    )
+
+
+def _places(release: ReleaseSet | None) -> list[_Place]:
+    """Each image once, called after the first tier that has it, in the order of the release set."""
+    places: dict[str, _Place] = {}
+    for tier in release.tiers if release else ():
+        for tag in tier.tags:
+            for image in tag.platforms:
+                known = places.get(image.digest)
+                tags = (*known.tags, tag.tag) if known and known.tier == tier.tier else (tag.tag,)
+                if known and known.tier != tier.tier:
+                    continue
+                places[image.digest] = _Place(tier.tier, tags, image.platform, image.digest, image.size)
+    names = [str(place) for place in places.values()]
+    # several versions in one tier: the tag tells them apart
+    return [
+        place._replace(tier=f"{place.tier}:{place.tags[0]}") if names.count(str(place)) > 1 else place
+        for place in places.values()
+    ]
+
+
+def _image(place: _Place, report: ImageReport | None) -> ExaminedImage:
+    image = ExaminedImage(
+        tier=place.tier.partition(":")[0],
+        tags=place.tags,
+        platform=place.platform,
+        digest=place.digest,
+        size=place.size,
+    )
+    if report is None:
+        return image
+    classes = [found.severity for found in report.vulnerabilities]
+    return image.model_copy(
+        update={
+            "layers": len(report.facts.layers),
+            "components": len(report.components),
+            "critical": classes.count(Severity.CRITICAL),
+            "major": classes.count(Severity.MAJOR),
+            "minor": classes.count(Severity.MINOR),
+            "unknown": classes.count(Severity.UNKNOWN),
+            "scanner": report.scanner,
+        }
+    )
+
+
+def _unreadable(problem: ImageProblem) -> Finding:
+    where = " ".join(part for part in (problem.tier, problem.platform or problem.digest) if part)
+    return Finding(
+        key=f"{READABLE}:{where}",
+        rule=READABLE,
+        level=Level.REQUIREMENT,
+        title="The image cannot be read",
+        why="What cannot be read cannot be checked.",
+        remedy="See the evidence; then push the image again and resubmit.",
+        evidence=problem.message[:1_000],
+        where=where,
+    )
+
+
+def _once_each(findings: Iterable[Finding]) -> list[Finding]:
+    """A key names one finding: the first one counts."""
+    return list({finding.key: finding for finding in reversed(list(findings))}.values())[::-1]
+
+
+def _verdict(findings: Iterable[Finding]) -> Verdict:
+    levels = {finding.level for finding in findings}
+    if Level.REQUIREMENT in levels:
+        return Verdict.FAILED
+    return Verdict.WARNING if levels else Verdict.PASSED
+
+
+def _overall(findings: Iterable[Finding], results: Iterable[RuleResult]) -> Verdict:
+    """A rule that broke makes the whole an ERROR of the hub's, unless the publisher has to mend something anyway."""
+    open_ = [finding for finding in findings if finding.status is FindingStatus.OPEN]
+    if any(finding.blocks for finding in open_):
+        return Verdict.FAILED
+    if any(result.verdict is Verdict.ERROR for result in results):
+        return Verdict.ERROR
+    return Verdict.WARNING if open_ else Verdict.PASSED
