@@ -46,7 +46,8 @@ async def add(
     if json_:
         write_json({"person": person.id, "given": given})
         return
-    console.print(f"{person.email}: {', '.join(given) or 'had'} {'given' if given else 'these roles already'}.")
+    said = f"{', '.join(given)} given" if given else "had these roles already"
+    console.print(f"{person.email}: {said}.", markup=False)
 
 
 @app.command()
@@ -60,7 +61,8 @@ async def remove(email: Email, roles: Roles, json_: Json = False) -> None:
     if json_:
         write_json({"person": person.id, "taken": taken})
         return
-    console.print(f"{person.email}: {', '.join(taken) or 'none of these roles'} {'taken away' if taken else 'was there'}.")
+    said = f"{', '.join(taken)} taken away" if taken else "had none of these roles"
+    console.print(f"{person.email}: {said}.", markup=False)
 
 
 @app.command("list")
@@ -70,7 +72,12 @@ async def list_(json_: Json = False) -> None:
     async with open_stores(load_settings()) as (database, _, _), database.session() as session:
         staff = await people.staff(session)
     if json_:
-        write_json([{"person": m.person.id, "email": m.person.email, "name": m.person.name, "roles": m.roles} for m in staff])
+        write_json(
+            [
+                {"person": one.person.id, "email": one.person.email, "name": one.person.name, "roles": one.roles}
+                for one in staff
+            ]
+        )
         return
     table(
         "Staff",

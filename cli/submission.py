@@ -237,7 +237,7 @@ async def status(
         async def look() -> tuple[SubmissionView, list[EventView]]:
             async with database.session() as session:
                 view = await submissions.find(session, submission)
-                return view, await submissions.trail_of(session, submission_address(view.id), for_publisher=True)
+                return view, await submissions.trail(session, submission_address(view.id), for_publisher=True)
 
         view, events = await look()
         if json_:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from policies.profile import check_profile
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from desk.hub import Hub
@@ -13,6 +12,7 @@ from models.commands import ChangeProfile, Command, GiveInformation
 from models.errors import InvalidManifest, Problem
 from models.findings import Finding, Level
 from models.publishers import ApplicationSnapshot, PublisherProfile, PublisherStart
+from policies.profile import check_profile
 from store import contents, people, publishers
 from workflows import search_attributes
 from workflows.publisher import PublisherWorkflow

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from policies.eligibility import check_eligibility
-from policies.manifest import check_manifest
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
@@ -24,6 +22,8 @@ from models.findings import Finding, Waiver
 from models.lifecycle import Snapshot
 from models.products import NewSubmission, ProductSnapshot, Submitted
 from models.work import ProductStart
+from policies.eligibility import check_eligibility
+from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
 from store.publishers import slug_of
 from workflows import search_attributes
