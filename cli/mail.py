@@ -1,12 +1,12 @@
 """The delivery log: what was mailed to whom, what waits, what was refused."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.context import Json, console, load_settings, runs, table, when, write_json
-from datetime import UTC, datetime
 from desk.hub import open_stores
 from models.addresses import submission_address
 from models.errors import NotFound
@@ -36,10 +36,7 @@ async def list_(
     table(
         f"Mails: {found.total}",
         ("queued", "kind", "to", "status", "attempts", "error", "id"),
-        (
-            (when(m.queued_at), m.kind, m.address, m.status, m.attempts, m.last_error, m.id)
-            for m in found.items
-        ),
+        ((when(m.queued_at), m.kind, m.address, m.status, m.attempts, m.last_error, m.id) for m in found.items),
         "Nothing has been mailed yet.",
     )
     if found.total > page * size:
