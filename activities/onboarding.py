@@ -68,7 +68,7 @@ class OnboardingActivities:
     async def _resolve(self, tier: Tier, tag: str) -> PinnedTier:
         assert tier.source is not None  # noqa: S101 - the caller has looked
         async with self.sources.open(tier.source) as source:
-            return await resolve_tier(source, tier.name, tier.source.repository, (tag,))
+            return await resolve_tier(source, tier.name, tier.source.repository, (tag,), self.policy.current().limits)
 
 
 def _problem(tier: Tier, tag: str, error: Permanent) -> ImageProblem:

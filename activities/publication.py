@@ -9,16 +9,20 @@ from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.sources import Sources
 from models.content import ContentManifest, Track
-from models.errors import PUBLISHERS_ERRORS, NotFound
-from models.images import PinnedTier, ReleaseSet
+from models.errors import PUBLISHERS_ERRORS, NotFound, Permanent, ToolFailed
+from models.images import ImageSource, PinnedTier, ReleaseSet
 from models.products import ListingStatus, PublicationOrder
+from models.tables import ProductRow, PublisherRow
 from models.work import ListingOrder, PublicationDone
 from registry.client import RegistryClient, RegistryRepository
-from registry.copying import publish_tier, restore_tier, withdraw_tier
+from registry.copying import CopyOutcome, copy_tier, restore, tag_tier, withdraw
 from store import contents, products, publishers
 from store.blobs import Blobs
 from store.database import Database, RowMissing
 from store.publishers import slug_of
+
+#: what trying again cannot help: the source is no longer what was approved, or what was stored of it is gone
+_PROBLEMS: tuple[type[Permanent], ...] = (*PUBLISHERS_ERRORS, NotFound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class PublicationActivities:
             async with heartbeats() as progress:
                 try:
                     return await self._publish(order, progress)
-                except (*PUBLISHERS_ERRORS, NotFound) as problem:
+                except _PROBLEMS as problem:
                     return PublicationDone(problem=str(problem))
 
     async def _publish(self, order: PublicationOrder, progress: Progress) -> PublicationDone:
@@ -58,42 +62,63 @@ class PublicationActivities:
             manifest = await contents.find(session, ContentManifest, order.content)
             product = await products.of_submission(session, order.submission)
             publisher = await publishers.get(session, product.publisher)
+            live = await products.images_of_release(session, product.id, order.release)
         if manifest is None:
             raise RowMissing(f"Content manifest {order.content} is not in the database.")
         if order.track is Track.LISTING:
-            async with self.database.session() as session:
-                images = await products.images_of_release(session, product.id, order.release)
-            await self._save(order, product.id, images)
+            await self._save(order, product.id, live)
             return PublicationDone()
         release = await self.blobs.get_message(ReleaseSet, order.release)
-        images, copied, sent = [], 0, 0
-        for pinned in release.tiers:
-            tier = next(tier for tier in manifest.tiers if tier.name == pinned.tier)
-            if tier.source is None:
-                raise NotFound(f"The content manifest has no source for the tier {tier.name}.")
-            target = self.hub.repository(publisher.slug, product.slug, tier.name)
-            async with self.sources.open(tier.source) as source:
-                outcome = await publish_tier(
-                    source,
-                    target,
-                    pinned,
-                    progress=lambda done, total: progress.says(f"copied {done:,} of {total:,} bytes"),
-                )
-            if outcome.problem:
-                return PublicationDone(problem=outcome.problem)
-            copied, sent = copied + outcome.images, sent + outcome.sent
-            images += self._images(self.hub.name(publisher.slug, product.slug, tier.name), pinned)
+        copies = [
+            (
+                tier,
+                await self._copy(_source(manifest, tier), self._target(publisher, product, tier.tier), tier, progress),
+            )
+            for tier in release.tiers
+        ]
+        # the kept bytes come before the first tag: what the public can pull can be withdrawn and brought back
+        for digest, content in {digest: each for _, copy in copies for digest, each in copy.manifests.items()}.items():
+            if not await self.blobs.exists(digest):
+                await self.blobs.put(content)
+        for tier, copy in copies:
+            await tag_tier(self._target(publisher, product, tier.tier), tier, copy)
+        images = [
+            image
+            for tier, copy in copies
+            for image in self._images(self.hub.name(publisher.slug, product.slug, tier.tier), tier, copy)
+        ]
         await self._save(order, product.id, images)
-        return PublicationDone(images=copied, bytes=sent)
+        return PublicationDone(
+            images=sum(copy.images for _, copy in copies), bytes=sum(copy.sent for _, copy in copies)
+        )
 
-    def _images(self, name: str, tier: PinnedTier) -> list[dict[str, object]]:
-        """What the catalog shows: references in the hub's registry with digests and platforms."""
+    async def _copy(
+        self, place: ImageSource, target: RegistryRepository, tier: PinnedTier, progress: Progress
+    ) -> CopyOutcome:
+        async with self.sources.open(place) as source:
+            return await copy_tier(
+                source,
+                target,
+                tier,
+                progress=lambda done, total: progress.says(f"copied {done:,} of {total:,} bytes of {tier.tier}"),
+            )
+
+    def _target(self, publisher: PublisherRow, product: ProductRow, tier: str) -> RegistryRepository:
+        return self.hub.repository(publisher.slug, product.slug, tier)
+
+    def _images(self, name: str, tier: PinnedTier, copy: CopyOutcome) -> list[dict[str, object]]:
+        """What the catalog shows: references in the hub's registry with digests and platforms.
+
+        `manifests` keeps the bytes of each from garbage collection, and says what a revocation has to withdraw.
+        """
         return [
             {
                 "tier": tier.tier,
                 "reference": f"{self.hub.host}/{name}:{tag.tag}",
+                "tag": tag.tag,
                 "digest": tag.digest,
                 "platforms": [image.platform for image in tag.platforms],
+                "manifests": list(copy.parts[tag.digest]),
             }
             for tag in tier.tags
         ]
@@ -112,16 +137,39 @@ class PublicationActivities:
 
     @activity.defn
     async def apply_listing(self, order: ListingOrder) -> None:
-        """A revoked product's manifests leave the registry; a recovered one's come back, by the same digests."""
+        """A revoked product's manifests leave the registry; a recovered one's come back, by the same digests.
+
+        Of every version that was ever published: an older one is no better than the one that was revoked.
+        """
         with translated():
             async with heartbeats():
                 async with self.database.session() as session:
                     product = await products.get(session, order.product)
                     publisher = await publishers.get(session, product.publisher)
-                release = await self.blobs.get_message(ReleaseSet, product.release)
-                for tier in release.tiers:
-                    target = self.hub.repository(publisher.slug, product.slug, tier.tier)
-                    if order.status is ListingStatus.REVOKED:
-                        await withdraw_tier(target, tier)
+                    publications = await products.publications(session, order.product)
+                revoked = order.status is ListingStatus.REVOKED
+                # the oldest first: a tag that several versions have had is the newest one's in the end
+                for image in (image for publication in publications for image in publication.images):
+                    target = self._target(publisher, product, image["tier"])
+                    if revoked:
+                        await withdraw(target, image["manifests"])
                     else:
-                        await restore_tier(target, tier)
+                        await restore(target, image["tag"], [await self._kept(digest) for digest in image["manifests"]])
+                async with self.database.transaction() as session:
+                    for release in dict.fromkeys(publication.release for publication in publications):
+                        at = datetime.now(UTC) if revoked else None
+                        await products.withdrawn(session, order.product, release, at)
+
+    async def _kept(self, digest: str) -> bytes:
+        """A lost blob is the hub's matter, for the operators to restore: it must not end the product's process."""
+        try:
+            return await self.blobs.get(digest)
+        except NotFound as lost:
+            raise ToolFailed(f"The kept manifest {digest} is lost: restore it from a backup.") from lost
+
+
+def _source(manifest: ContentManifest, pinned: PinnedTier) -> ImageSource:
+    for tier in manifest.tiers:
+        if tier.name == pinned.tier and tier.source is not None:
+            return tier.source
+    raise NotFound(f"The content manifest has no source for the tier {pinned.tier}.")

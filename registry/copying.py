@@ -1,11 +1,11 @@
 """Publication into a registry: blobs, then manifests by digest, then tags - so that a tag never points at a half."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from models.errors import ToolFailed
-from models.images import PinnedTier
+from models.images import PinnedTag, PinnedTier
 from registry.client import RegistryRepository
 from registry.manifests import Manifest, parse_manifest, require_image
 from registry.sources import Source
@@ -15,17 +15,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class CopyOutcome:
-    """`images` and bytes that were `sent`, what was there already not counted; every manifest by its digest."""
+    """`images` and bytes that were `sent`, what was there already not counted.
+
+    `manifests` are the bytes of all that was copied, by digest; `parts` names for each pinned tag's digest those that
+    belong to it, in the order in which a registry takes them: the tag's own comes last.
+    """
 
     images: int = 0
     sent: int = 0
     manifests: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-async def publish_tier(
+async def copy_tier(
     source: Source, target: RegistryRepository, tier: PinnedTier, progress: Progress | None = None
 ) -> CopyOutcome:
-    """Copy exactly the pinned digests and tag them. Done again, it sends nothing and changes nothing.
+    """Copy exactly the pinned digests, without their tags. Done again, it sends nothing and changes nothing.
 
     Errors: those of PUBLISHERS_ERRORS when the source no longer has what was approved; ToolFailed.
     """
@@ -38,37 +43,55 @@ async def publish_tier(
             await _copy_image(source, target, require_image(image), outcome)
             if progress is not None:
                 progress(outcome.sent, total)
+        parts = [image.digest for image in images]
         if top.is_index:
-            await _copy_others(source, target, top, {image.digest for image in images}, outcome)
+            parts += await _copy_others(source, target, top, set(parts), outcome)
             await _put(target, top, outcome)
-    for tag in tier.tags:
-        name = tag.tag
-        if await target.digest_of_tag(name) != tag.digest:
-            await target.put_manifest(name, outcome.manifests[tag.digest], tag.media_type)
-        if (found := await target.digest_of_tag(name)) != tag.digest:
-            raise ToolFailed(f"{target}:{name} should point to {tag.digest}, but points to {found or 'nothing'}.")
+            parts.append(top.digest)
+        outcome.parts[tag.digest] = tuple(parts)
     return outcome
 
 
-async def withdraw_tier(target: RegistryRepository, tier: PinnedTier) -> int:
-    """Take the tier's manifests, and with them its tags, out of the registry; says how many there were.
+async def tag_tier(target: RegistryRepository, tier: PinnedTier, outcome: CopyOutcome) -> None:
+    """Point the tags to what was copied. Errors: ToolFailed, also when somebody else has moved a tag meanwhile."""
+    for tag in tier.tags:
+        await _point(target, tag, outcome.manifests[tag.digest])
+
+
+async def publish_tier(
+    source: Source, target: RegistryRepository, tier: PinnedTier, progress: Progress | None = None
+) -> CopyOutcome:
+    """Copy one tier and tag it. Errors: as copy_tier and tag_tier."""
+    outcome = await copy_tier(source, target, tier, progress)
+    await tag_tier(target, tier, outcome)
+    return outcome
+
+
+async def withdraw(target: RegistryRepository, digests: Sequence[str]) -> int:
+    """Take manifests, and with them their tags, out of the registry; says how many there were.
 
     Layers stay until the registry collects its garbage: without a manifest nobody can pull them as an image.
     """
-    digests = [digest for tag in tier.tags for digest in (tag.digest, *(image.digest for image in tag.platforms))]
     return sum([await target.delete_manifest(digest) for digest in dict.fromkeys(digests)])
 
 
-async def restore_tier(target: RegistryRepository, tier: PinnedTier, manifests: Mapping[str, bytes]) -> None:
-    """Bring a withdrawn tier back from its kept manifests, by the same digests. Errors: ToolFailed."""
-    for tag in tier.tags:
-        for image in tag.platforms:
-            if image.digest != tag.digest:
-                await target.put_manifest(
-                    image.digest, manifests[image.digest], parse_manifest(manifests[image.digest]).media_type
-                )
-    for tag in tier.tags:
-        await target.put_manifest(tag.tag, manifests[tag.digest], tag.media_type)
+async def restore(target: RegistryRepository, tag: str, manifests: Sequence[bytes]) -> None:
+    """Bring a withdrawn tag back from its kept manifests, the tag's own last, by the same digests.
+
+    Errors: ToolFailed, also when the registry has collected the layers meanwhile.
+    """
+    for manifest in map(parse_manifest, manifests):
+        if not await target.digest_of_tag(manifest.digest):
+            await target.put_manifest(manifest.digest, manifest.content, manifest.media_type)
+    top = parse_manifest(manifests[-1])
+    await target.put_manifest(tag, top.content, top.media_type)
+
+
+async def _point(target: RegistryRepository, tag: PinnedTag, content: bytes) -> None:
+    if await target.digest_of_tag(tag.tag) != tag.digest:
+        await target.put_manifest(tag.tag, content, tag.media_type)
+    if (found := await target.digest_of_tag(tag.tag)) != tag.digest:
+        raise ToolFailed(f"{target}:{tag.tag} should point to {tag.digest}, but points to {found or 'nothing'}.")
 
 
 async def _copy_image(source: Source, target: RegistryRepository, image: Manifest, outcome: CopyOutcome) -> None:
@@ -83,8 +106,9 @@ async def _copy_image(source: Source, target: RegistryRepository, image: Manifes
 
 async def _copy_others(
     source: Source, target: RegistryRepository, index: Manifest, copied: set[str], outcome: CopyOutcome
-) -> None:
+) -> list[str]:
     """Attestations that stand in the index: a registry takes an index only when it has all that it names."""
+    others = []
     for said in index.document["manifests"]:
         digest = str(said.get("digest"))
         if digest in copied:
@@ -94,6 +118,8 @@ async def _copy_others(
             sent = await target.put_blob(blob.digest, blob.size, partial(source.blob, blob.digest, blob.size))
             outcome.sent += blob.size if sent else 0
         await _put(target, other, outcome)
+        others.append(digest)
+    return others
 
 
 async def _put(target: RegistryRepository, manifest: Manifest, outcome: CopyOutcome) -> None:

@@ -130,6 +130,16 @@ async def publication_of(session: AsyncSession, submission: str) -> PublicationR
     return await session.get(PublicationRow, submission)
 
 
+async def publications(session: AsyncSession, product: str) -> list[PublicationRow]:
+    """Everything that was ever published of the product, the oldest first."""
+    statement = (
+        select(PublicationRow)
+        .where(PublicationRow.product == product)
+        .order_by(col(PublicationRow.published_at), col(PublicationRow.submission))
+    )
+    return list((await session.exec(statement)).all())
+
+
 async def images_of_release(session: AsyncSession, product: str, release: str) -> list[dict[str, Any]]:
     """What can be pulled of a release set; a listing edit leaves the images of the version in place."""
     statement = (
