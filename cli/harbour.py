@@ -1,5 +1,6 @@
 """All the servers of a hub on one machine, and the settings by which everybody finds them."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -36,7 +37,9 @@ class Harbour:
         folder = self.home / "services"
         self.temporal = TemporalServer(folder / "temporal", search_attributes=REGISTRY, retention_days=retention_days)
         named = set(settings.model_fields_set)
-        self.registry = None if "hub_registry" in named else RegistryServer(folder / "registry")
+        # without Debian's docker-registry the hub's registry is a folder, an OCI layout (settings.hub_registry_place)
+        own = "hub_registry" not in named and RegistryServer.installed()
+        self.registry = RegistryServer(folder / "registry") if own else None
         self.mail = None if "smtp" in named else MailServer(folder / "mail")
         self.web: PythonService | None = None
         self.worker: PythonService | None = None
@@ -99,14 +102,16 @@ class Harbour:
         }
         if self.base_url:
             found["WHARFINGER_BASE_URL"] = self.base_url
-        hosts = []
+        hosts = list(self._settings.plain_http_hosts)
         if self.registry is not None:
             found["WHARFINGER_HUB_REGISTRY"] = f"{self.registry.address}/hub"
             hosts.append(self.registry.address)
         if self.mail is not None:
             found |= {"WHARFINGER_SMTP__HOST": HOST, "WHARFINGER_SMTP__PORT": str(self.mail.port)}
         if hosts:
-            found["WHARFINGER_PLAIN_HTTP_HOSTS"] = "[" + ",".join(f'"{host}"' for host in hosts) + "]"
+            found["WHARFINGER_PLAIN_HTTP_HOSTS"] = json.dumps(hosts)
+        if folders := self._settings.source_folders:
+            found["WHARFINGER_SOURCE_FOLDERS"] = json.dumps([str(folder.absolute()) for folder in folders])
         return found | self._extra
 
     def _write_down(self) -> None:

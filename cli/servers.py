@@ -191,6 +191,11 @@ class RegistryServer(Service):
     def url(self) -> str:
         return f"http://{self.address}"
 
+    @staticmethod
+    def installed() -> bool:
+        """Whether this machine has one to start."""
+        return shutil.which("docker-registry") is not None
+
     @property
     def _configuration(self) -> Path:
         return self.folder / "config.yml"
