@@ -1,8 +1,10 @@
 """The front desk's tools: a connection to the Temporal server, and the stores that commands are prepared in."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -28,8 +30,13 @@ class Hub:
     policy: PolicyInForce
 
 
-async def connect(server: TemporalServer, identity: str | None = None) -> Client:
-    """Errors: ToolFailed, with what to do when there is nobody at the address."""
+#: of what a library says, characters
+_LONGEST_REASON = 200
+_MESSAGE = re.compile(r'message: "([^"]+)"')
+
+
+async def connect(server: TemporalServer, identity: str | None = None, *, lazy: bool = False) -> Client:
+    """`lazy` connects with the first request. Errors: ToolFailed, with what to do when nobody is at the address."""
     try:
         return await Client.connect(
             server.address,
@@ -38,12 +45,19 @@ async def connect(server: TemporalServer, identity: str | None = None) -> Client
             tls=TLSConfig() if server.tls else False,
             api_key=server.api_key.get_secret_value() or None,
             identity=identity,
+            lazy=lazy,
         )
     except (RuntimeError, RPCError) as error:
         raise ToolFailed(
             f"No Temporal server answers at {server.address}: start one with `wharfinger up`, "
-            f"or set WHARFINGER_TEMPORAL__ADDRESS. ({error})"
+            f"or set WHARFINGER_TEMPORAL__ADDRESS. ({_reason(error)})"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the operating system said, out of a tower of the libraries' own words."""
+    words = _MESSAGE.search(str(error))
+    return words[1] if words else str(error).partition("\n")[0][:_LONGEST_REASON]
 
 
 @asynccontextmanager
@@ -73,8 +87,23 @@ def open_vault(settings: Settings) -> Vault:
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
-    """Everything; migrates nothing (that is the worker's and `up`'s)."""
-    client = await connect(settings.temporal)
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database alone, for who only reads: nothing is made by looking. Errors: ToolFailed where there is none."""
+    database = Database(settings.database_place)
+    try:
+        if database.is_sqlite and not Path(database.url.database or "").exists():
+            raise ToolFailed(
+                f"There is no database at {database.url.database} yet: start the hub with `wharfinger up`, or name "
+                "its database with WHARFINGER_DATABASE or its folder with WHARFINGER_HOME."
+            )
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_hub(settings: Settings, *, lazy: bool = False) -> AsyncIterator[Hub]:
+    """Everything; migrates nothing (that is the worker's and `up`'s). `lazy` as of `connect`."""
+    client = await connect(settings.temporal, lazy=lazy)
     async with open_stores(settings) as (database, blobs, vault):
         yield Hub(settings, client, database, blobs, vault, PolicyInForce(settings.policy_place))

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
 
 from desk.hub import Hub
-from desk.telling import tell
+from desk.refusal import refuse_unfit
+from desk.telling import tell, translated_back
 from models.addresses import MODERATION_QUEUE, publisher_address
 from models.commands import ChangeProfile, Command, GiveInformation
-from models.errors import InvalidManifest, Problem
-from models.findings import Finding, Level
+from models.findings import Finding
 from models.publishers import ApplicationSnapshot, PublisherProfile, PublisherStart
 from policies.profile import check_profile
 from store import contents, people, publishers
@@ -35,16 +36,19 @@ async def apply(hub: Hub, profile: PublisherProfile, icon: bytes, name: str = ""
     async with hub.database.transaction() as session:
         person = await people.find_or_create(session, profile.email, name, now)
         row = await publishers.apply(session, profile, person.id, now)
-    await hub.client.start_workflow(
-        PublisherWorkflow.run,
-        PublisherStart(id=row.id, profile=row.profile, terms=hub.policy.current().deadlines),
-        id=publisher_address(row.id),
-        task_queue=MODERATION_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=search_attributes.at_start(row.id),
-        static_summary=f"Publisher {row.slug}",
-    )
+    try:
+        await hub.client.start_workflow(
+            PublisherWorkflow.run,
+            PublisherStart(id=row.id, profile=row.profile, terms=hub.policy.current().deadlines),
+            id=publisher_address(row.id),
+            task_queue=MODERATION_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=search_attributes.at_start(row.id),
+            static_summary=f"Publisher {row.slug}",
+        )
+    except RPCError as error:
+        raise translated_back(error, publisher_address(row.id)) from error
     return Applied(publisher=row.id, slug=row.slug, applicant=person.id)
 
 
@@ -67,14 +71,3 @@ async def amend(
 async def decide(hub: Hub, publisher: str, command: Command) -> ApplicationSnapshot:
     """Any command of a publisher's process."""
     return await tell(hub.client, publisher_address(publisher), command, ApplicationSnapshot)
-
-
-def refuse_unfit(findings: tuple[Finding, ...]) -> None:
-    """Requirements are refused at once, field by field; guidelines are left to the review."""
-    problems = [
-        Problem(finding.where or finding.rule, f"{finding.title}. {finding.remedy}".strip())
-        for finding in findings
-        if finding.level is Level.REQUIREMENT
-    ]
-    if problems:
-        raise InvalidManifest(problems)

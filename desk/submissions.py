@@ -1,31 +1,35 @@
 """A submission, brought to the desk: checked, stored, and handed to its product's process."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import RPCTimeoutOrCancelledError, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
+from activities.people import PeopleActivities
 from desk.folder import SubmissionFolder
 from desk.hub import Hub
-from desk.publishers import refuse_unfit
-from desk.telling import tell, translated_back
+from desk.refusal import refuse_unfit
+from desk.telling import NoAnswer, answered, tell, translated_back
 from models.addresses import MODERATION_QUEUE, new_id, product_address, submission_address
 from models.base import canonical_json, digest_of
 from models.commands import Command, Resubmit
 from models.content import ContentManifest, Track
-from models.errors import InvalidManifest, NotAllowed, Problem, ToolFailed
+from models.errors import InvalidManifest, NotAllowed, NotFound, Problem
 from models.findings import Finding, Waiver
 from models.lifecycle import Snapshot
+from models.policy import HubPolicy
 from models.products import NewSubmission, ProductSnapshot, Submitted
+from models.publishers import PublisherProfile, Role
 from models.work import ProductStart
 from policies.eligibility import check_eligibility
 from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
 from store.publishers import slug_of
+from store.views import SubmissionView
 from workflows import search_attributes
 from workflows.product import ProductWorkflow
 
@@ -44,14 +48,21 @@ class Accepted:
     superseded: str = ""
 
 
+def examine(
+    folder: SubmissionFolder, policy: HubPolicy, profile: PublisherProfile | None = None
+) -> tuple[Finding, ...]:
+    """The rules that need no image, with no hub at hand: what a publisher can know before submitting."""
+    profile = profile or PublisherProfile(legal_name="", website="", phone="", email="")
+    manifest = check_manifest(folder.manifest, folder.pictures, policy)
+    return manifest + check_eligibility(folder.manifest, profile, policy)
+
+
 async def check(hub: Hub, publisher: str, folder: SubmissionFolder) -> tuple[Finding, ...]:
-    """The rules that need no image: what `submit --dry-run` shows."""
+    """The rules that need no image, as the hub applies them to this publisher."""
     async with hub.database.session() as session:
         row = await publishers.get(session, publisher)
         profile = await publishers.profile(session, row.profile)
-    policy = hub.policy.current()
-    manifest = check_manifest(folder.manifest, folder.pictures, policy)
-    return manifest + (check_eligibility(folder.manifest, profile, policy) if profile else ())
+    return examine(folder, hub.policy.current(), profile)
 
 
 async def submit(
@@ -60,48 +71,74 @@ async def submit(
     """Refused at once with every reason; accepted, it is durable. `actor` is an id or an email address.
 
     `access` are the name and password of the private sources: encrypted in the store, named by id in the manifest.
-    Errors: InvalidManifest, NotAllowed, NotFound, ToolFailed.
+    A refusal leaves nothing behind. Errors: InvalidManifest, NotAllowed, NotFound, ToolFailed.
     """
-    refuse_unfit(await check(hub, publisher, folder))
-    submission = new_id()
+    refuse_unfit(await check(hub, publisher, folder), folder.problems)
+    new, name = await _newcomer(hub, actor, publisher, folder.manifest)
     now = datetime.now(UTC)
-    manifest = await _stored(hub, submission, folder, access)
-    slug = slug_of(manifest.name)
+    manifest = await _stored(hub, new.id, folder, access)
     async with hub.database.transaction() as session:
-        person = await people.get(session, actor)
-        row = await publishers.get(session, publisher)
-        product = await products.find_or_create(session, row.id, slug, manifest.name, now)
-        if manifest.track is Track.LISTING and not product.release:
-            raise InvalidManifest([Problem("track", "a listing edit needs a published version: submit one first.")])
+        slug = slug_of(manifest.name)
+        product = await products.find_or_create(session, new.publisher, slug, manifest.name, now)
         content = await contents.save(session, manifest)
         await submissions.create(
             session,
-            id=submission,
+            id=new.id,
             product=product.id,
-            publisher=row.id,
-            track=manifest.track,
-            certify=manifest.wants_certification,
+            publisher=new.publisher,
+            track=new.track,
+            certify=new.certify,
             content=content,
-            submitter=person.id,
+            submitter=new.actor,
             at=now,
         )
-    new = NewSubmission(
-        id=submission,
-        actor=person.id,
-        publisher=row.id,
-        product=product.id,
-        content=content,
-        track=manifest.track,
-        certify=manifest.wants_certification,
-    )
-    answer = await _hand_over(hub, new, f"{row.slug}/{slug}")
+    told = new.model_copy(update={"product": product.id, "content": content})
+    answer = await _hand_over(hub, told, f"{name}/{slug}")
     return Accepted(
-        submission=submission,
+        submission=new.id,
         product=product.id,
         product_slug=slug,
         number=answer.number,
         superseded=answer.superseded,
     )
+
+
+async def may_submit(hub: Hub, actor: str, publisher: str, manifest: ContentManifest) -> None:
+    """Whether the hub would take it from this person. Errors: as `submit`."""
+    await _newcomer(hub, actor, publisher, manifest)
+
+
+async def _newcomer(hub: Hub, actor: str, publisher: str, manifest: ContentManifest) -> tuple[NewSubmission, str]:
+    """Who submits what, and the publisher's short name. The product's process asks the same again and decides.
+
+    Asked here as well, so that what is refused is refused before anything is stored.
+    """
+    async with hub.database.session() as session:
+        person = await people.get(session, actor)
+        row = await publishers.get(session, publisher)
+        live = await _is_live(session, row.slug, slug_of(manifest.name))
+    new = NewSubmission(
+        id=new_id(),
+        actor=person.id,
+        publisher=row.id,
+        product="",
+        content="",
+        track=manifest.track,
+        certify=manifest.wants_certification,
+    )
+    admission = await PeopleActivities(hub.database, hub.policy).may_submit(new)
+    if admission.problem:
+        raise NotAllowed(admission.problem)
+    if manifest.track is Track.LISTING and not live:
+        raise InvalidManifest([Problem("track", "a listing edit needs a published version: submit one first.")])
+    return new, row.slug
+
+
+async def _is_live(session: AsyncSession, publisher_slug: str, slug: str) -> bool:
+    try:
+        return bool((await products.by_slug(session, publisher_slug, slug)).release)
+    except NotFound:
+        return False
 
 
 async def _hand_over(hub: Hub, new: NewSubmission, name: str) -> Submitted:
@@ -115,27 +152,27 @@ async def _hand_over(hub: Hub, new: NewSubmission, name: str) -> Submitted:
         search_attributes=search_attributes.at_start(new.publisher, new.product),
         static_summary=f"Product {name}",
     )
+    update = hub.client.execute_update_with_start_workflow(
+        ProductWorkflow.submit, new, start_workflow_operation=start, id=f"submit-{new.id}"
+    )
     try:
-        async with asyncio.timeout(_PATIENCE):
-            return await hub.client.execute_update_with_start_workflow(
-                ProductWorkflow.submit, new, start_workflow_operation=start, id=f"submit-{new.id}"
-            )
-    except (WorkflowUpdateFailedError, RPCError) as error:
+        return await answered(hub.client, update, _PATIENCE)
+    except (WorkflowUpdateFailedError, RPCError, RPCTimeoutOrCancelledError, RuntimeError, NoAnswer) as error:
         refusal = translated_back(error, product_address(new.product))
         if isinstance(refusal, NotAllowed):
             await _forget(hub, new.id)
-        raise refusal from error
-    except TimeoutError as silence:
-        raise ToolFailed(
-            f"The hub has taken submission {new.id} but does not answer yet: is a worker running? "
-            f"It goes on by itself; see `wharfinger status {new.id}`."
-        ) from silence
+            raise refusal from error
+        raise NoAnswer(
+            f"Submission {new.id} is stored, but nobody has taken it up: {refusal} If `wharfinger status {new.id}` "
+            "shows no number then, submit again; the newer one takes its place."
+        ) from error
 
 
 async def _forget(hub: Hub, submission: str) -> None:
-    """A refused submission leaves no row that would wait for ever."""
+    """A refused submission leaves no row that would wait for ever, and no credentials."""
     async with hub.database.transaction() as session:
         await submissions.forget(session, submission)
+        await hub.vault.delete_of(session, submission_address(submission))
 
 
 async def resubmit(
@@ -152,14 +189,27 @@ async def resubmit(
         row = await submissions.get(session, submission)
         person = await people.get(session, actor)
         before = await contents.find(session, ContentManifest, row.content)
-    refuse_unfit(await check(hub, row.publisher, folder))
-    manifest = await _stored(hub, submission, folder, access)
+    refuse_unfit(await check(hub, row.publisher, folder), folder.problems)
+    if folder.manifest.track is not row.track:
+        raise InvalidManifest([Problem("track", f"this submission's is {row.track}: submit the other one by itself.")])
+    await _refuse_stranger(hub, person.id, row)
+    manifest = await _stored(hub, row.id, folder, access)
     if before is not None and access is None:
         manifest = _with_credentials_of(before, manifest)
     async with hub.database.transaction() as session:
         content = await contents.save(session, manifest)
     command = Resubmit(id=f"resubmit-{new_id()}", actor=person.id, content=content, text=text)
-    return await decide(hub, submission, command)
+    return await decide(hub, row.id, command)
+
+
+async def _refuse_stranger(hub: Hub, person: str, row: SubmissionView) -> None:
+    """The process decides; asked here as well, so that nothing of a refused one is stored."""
+    async with hub.database.session() as session:
+        standing = await people.standing_of(session, person, row.publisher)
+    if Role.PUBLISHER not in standing.roles:
+        raise NotAllowed(f"Only a member of {row.publisher_name} may resubmit its submissions.")
+    if row.closed_at is not None:
+        raise NotAllowed(f"The submission is {row.status} for good: submit again.")
 
 
 def _with_credentials_of(before: ContentManifest, manifest: ContentManifest) -> ContentManifest:
@@ -199,6 +249,7 @@ async def decide(hub: Hub, submission: str, command: Command) -> Snapshot:
 
 
 async def decide_product(hub: Hub, product: str, command: Command) -> ProductSnapshot:
+    """Any command of a product's process."""
     return await tell(hub.client, product_address(product), command, ProductSnapshot)
 
 

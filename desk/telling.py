@@ -1,42 +1,80 @@
 """Telling a process what somebody decided: an update that answers, and clear words when it does not."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from models.addresses import MODERATION_QUEUE
 from models.base import Message
 from models.commands import Command
-from models.errors import NotAllowed, NotFound, ToolFailed
+from models.errors import NotAllowed, NotFound, ToolFailed, WharfingerError
 
 A = TypeVar("A", bound=Message)
 
 #: a decision is answered in milliseconds; without a worker it never is. Seconds.
-_PATIENCE = 30.0
+PATIENCE = 30.0
+#: after which it is worth asking whether anybody works at all. Seconds.
+_DOUBT = 2.0
+
+
+class NoAnswer(ToolFailed):
+    """The server took the message, and no worker has answered it: it may still be judged later."""
 
 
 async def tell(client: Client, address: str, command: Command, answer: type[A]) -> A:
     """Send a command as an update and return the snapshot after it.
 
     The update id is the command's id: sent again after a broken connection, it is the same command. Errors:
-    NotAllowed with what is possible instead, NotFound, ToolFailed when nobody answers (the command may still be
-    judged later: it is durable once the server has taken it).
+    NotAllowed with what is possible instead, NotFound, NoAnswer, ToolFailed.
     """
     handle = client.get_workflow_handle(address)
+    update = handle.execute_update(command.act, command, id=command.id, result_type=answer)
     try:
-        async with asyncio.timeout(_PATIENCE):
-            result: A = await handle.execute_update(command.act, command, id=command.id, result_type=answer)
-            return result
-    except TimeoutError as silence:
-        raise ToolFailed(f"{address} did not answer in {_PATIENCE:.0f} s: is a worker running? Try again.") from silence
-    except (WorkflowUpdateFailedError, RPCError) as error:
+        result: A = await answered(client, update)
+        return result
+    except (WorkflowUpdateFailedError, RPCError, RPCTimeoutOrCancelledError, RuntimeError) as error:
         raise translated_back(error, address) from error
 
 
+async def answered(client: Client, message: Coroutine[Any, Any, A], patience: float = PATIENCE) -> A:
+    """Wait for an answer, and give up early where nobody works. Errors: NoAnswer, and those of the message itself."""
+    work = asyncio.create_task(message)
+    try:
+        await asyncio.wait({work}, timeout=min(_DOUBT, patience))
+        if not work.done() and not await is_attended(client):
+            raise NoAnswer(
+                "No worker is running: start one with `wharfinger up` or `wharfinger worker`, and try again."
+            )
+        await asyncio.wait({work}, timeout=max(0.0, patience - _DOUBT))
+        if not work.done():
+            raise NoAnswer(f"No answer in {patience:.0f} s: is a worker running? Try again.")
+        return work.result()
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def is_attended(client: Client) -> bool:
+    """Whether a worker has asked for work in the last minutes, as far as the server knows."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=MODERATION_QUEUE),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    return bool((await client.workflow_service.describe_task_queue(request)).pollers)
+
+
 def translated_back(error: Exception, address: str) -> Exception:
-    """From Temporal's errors to ours."""
+    """From Temporal's errors to ours; one of ours stays as it is."""
+    if isinstance(error, WharfingerError):
+        return error
     if isinstance(error, WorkflowUpdateFailedError):
         cause: Any = error.cause
         if isinstance(cause, ApplicationError) and cause.type == "NotAllowed":
@@ -46,6 +84,12 @@ def translated_back(error: Exception, address: str) -> Exception:
         if "completed" in error.message:
             return NotAllowed(f"{address} has ended: nothing can be decided on it any more.")
         return NotFound(f"There is no running process {address}.")
-    if isinstance(error, RPCError) and error.status is RPCStatusCode.DEADLINE_EXCEEDED:
-        return ToolFailed(f"{address} did not answer: is a worker running? Try again.")
+    if isinstance(error, RPCTimeoutOrCancelledError) or (
+        isinstance(error, RPCError) and error.status is RPCStatusCode.DEADLINE_EXCEEDED
+    ):
+        return NoAnswer(f"{address} did not answer: is a worker running? Try again.")
+    if isinstance(error, RuntimeError) or (
+        isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE
+    ):  # a client that never connected says so with a RuntimeError
+        return ToolFailed("The Temporal server does not answer: start it with `wharfinger up`.")
     return ToolFailed(f"The Temporal server refused: {error}")
