@@ -13,7 +13,7 @@ from typing import Any
 import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.notices import AUDIENCES, Audience, Notice, NoticeKind
+from models.notices import AUDIENCES, Audience, Notice, NoticeFinding, NoticeKind, NoticeLink
 from notifications import words
 
 _HOME = Path(__file__).parent
@@ -49,7 +49,7 @@ def render(notice: Notice) -> Rendered:
     said = _said(notice)
     folder = str(notice.kind)
     subject = words.one_line(_texts().get_template(f"{folder}/subject.txt").render(said), LONGEST_SUBJECT)
-    text = _texts().get_template(f"{folder}/body.txt").render(said).strip() + "\n"
+    text = words.without_gaps(_texts().get_template(f"{folder}/body.txt").render(said))
     html = _pages().get_template(f"{folder}/body.html").render(said)
     return Rendered(notice.kind, subject, text, _inliner().inline(html))
 
@@ -75,59 +75,75 @@ def _own_turn(notice: Notice) -> str:
 
 def _said(notice: Notice) -> dict[str, Any]:
     """What templates may name: the notice's fields, fit for a mail, and the lines that are made of several."""
-
-    def name(text: str) -> str:
-        return words.one_line(text, LONGEST_NAME)
-
-    def line(text: str) -> str:
-        return words.one_line(text, LONGEST_LINE)
-
-    product, publisher = name(notice.product_name), name(notice.publisher_name)
-    clean = notice.model_copy(
-        update={
-            "hub": name(notice.hub),
-            "turn": line(notice.turn),
-            "next": line(notice.next),
-            "recipient_name": name(notice.recipient_name),
-            "publisher_name": publisher,
-            "product_name": product,
-            "status": line(notice.status),
-            "text": words.clean(notice.text).strip(),
-            # who moderates is no publisher's business, whatever came in
-            "actor_name": "" if notice.for_publisher else name(notice.actor_name),
-            "findings": tuple(
-                finding.model_copy(
-                    update={
-                        "title": line(finding.title),
-                        "level": line(finding.level),
-                        "where": line(finding.where),
-                        "evidence": words.clean(finding.evidence).strip(),
-                        "remedy": words.clean(finding.remedy).strip(),
-                        "severity": line(finding.severity),
-                        "status": line(finding.status),
-                    }
-                )
-                for finding in notice.findings
-            ),
-            "changes": tuple(line(change) for change in notice.changes),
-            "images": tuple(line(image) for image in notice.images),
-            "links": tuple(
-                link.model_copy(update={"title": line(link.title), "url": line(link.url)}) for link in notice.links
-            ),
-            "unsubscribe_url": line(notice.unsubscribe_url),
-        }
-    )
-    fields = {field: getattr(clean, field) for field in Notice.model_fields}
-    number = f" #{notice.number}" if notice.number else ""
-    return fields | {
+    clean = _cleaned(notice)
+    number = f" #{clean.number}" if clean.number else ""
+    title = f"{clean.product_name}{number}" if clean.product_name else clean.publisher_name or "your application"
+    until = words.moment(clean.by) if clean.by else ""
+    return {field: getattr(clean, field) for field in Notice.model_fields} | {
         "turn_line": turn_line(clean),
-        #: the product, or the submission or publisher where it has no name yet
-        "product": product or "the product",
-        "publisher": publisher or "the publisher",
-        "item": f"{product}{number}" if product else publisher or "your application",
-        "until": words.moment(notice.by) if notice.by else "",
-        "until_day": words.day(notice.by) if notice.by else "",
+        "title": title,
+        "item": f"{title} (iteration {clean.iteration})" if clean.iteration else title,
+        "product": clean.product_name or "the product",
+        "publisher": clean.publisher_name or "the publisher",
+        # these begin with what joins them to a sentence, and are empty where there is no term
+        "by_then": f" by {until}" if until else "",
+        "till_then": f" until {until}" if until else "",
+        "by_day": f", by {words.day(clean.by)}" if clean.by else "",
+        "findings": [
+            dict(finding) | {"kind": ", ".join(filter(None, (finding.level, finding.severity)))}
+            for finding in clean.findings
+        ],
+        "footer": _footer(clean),
     }
+
+
+def _cleaned(notice: Notice) -> Notice:
+    """No line break but in texts, no sign that cannot be seen, no name longer than a name."""
+    plain = {
+        "hub": _name(notice.hub),
+        "turn": _line(notice.turn),
+        "next": _line(notice.next),
+        "recipient_name": _name(notice.recipient_name),
+        "publisher_name": _name(notice.publisher_name),
+        "product_name": _name(notice.product_name),
+        "submission": _name(notice.submission),
+        "status": _line(notice.status),
+        "text": words.clean(notice.text).strip(),
+        # who moderates is no publisher's business, whatever came in
+        "actor_name": "" if notice.for_publisher else _name(notice.actor_name),
+        "changes": tuple(_line(change) for change in notice.changes),
+        "images": tuple(_line(image) for image in notice.images),
+        "unsubscribe_url": _line(notice.unsubscribe_url),
+    }
+    links = (NoticeLink(title=_line(link.title), url=_line(link.url)) for link in notice.links)
+    findings = (_cleaned_finding(finding) for finding in notice.findings)
+    return notice.model_copy(update=plain | {"links": tuple(links), "findings": tuple(findings)})
+
+
+def _cleaned_finding(finding: NoticeFinding) -> NoticeFinding:
+    texts = {"evidence": words.clean(finding.evidence).strip(), "remedy": words.clean(finding.remedy).strip()}
+    lines = {name: _line(getattr(finding, name)) for name in ("title", "level", "where", "severity", "status")}
+    return finding.model_copy(update=texts | lines)
+
+
+def _name(text: str) -> str:
+    return words.one_line(text, LONGEST_NAME)
+
+
+def _line(text: str) -> str:
+    return words.one_line(text, LONGEST_LINE)
+
+
+def _footer(notice: Notice) -> str:
+    """Why this person gets the mail, and what its links do."""
+    name = f" {notice.recipient_name}" if notice.recipient_name else ""
+    if AUDIENCES[notice.kind] is Audience.SUBSCRIBERS:
+        why = f"{notice.hub} sends this to{name or ' you'} because of a subscription to {notice.product_name}."
+    elif notice.for_publisher:
+        why = f"{notice.hub} sends this to{name or ' you'} as a member of {notice.publisher_name or 'the publisher'}."
+    else:
+        why = f"{notice.hub} sends this to{name or ' you'} because of a role at the hub."
+    return f"{why} A link only opens a page: opening it decides nothing. Nobody reads replies to this address."
 
 
 @cache
@@ -136,22 +152,14 @@ def _texts() -> Environment:
         loader=FileSystemLoader(_HOME),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - text parts and subjects are not HTML
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
-    environment.filters["wrapped"] = words.wrapped
+    environment.filters |= {"wrapped": words.wrapped, "paragraphs": words.paragraphs}
     return environment
 
 
 @cache
 def _pages() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HOME),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return Environment(loader=FileSystemLoader(_HOME), undefined=StrictUndefined, autoescape=True)
 
 
 @cache

@@ -54,3 +54,26 @@ def wrapped(text: str, indent: str = "", first: str | None = None) -> str:
         )
         lines.extend(broken or [start.rstrip()])
     return "\n".join(lines)
+
+
+def paragraphs(text: str) -> str:
+    """A template's prose, wrapped: blank lines part paragraphs, "- " begins an item, four spaces keep a line whole."""
+    done: list[str] = []
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        parts: list[str] = []
+        for line in block.split("\n"):
+            if parts and not line.startswith(("- ", "    ")):
+                parts[-1] += " " + line.strip()
+            else:
+                parts.append(line.rstrip())
+        done.append("\n".join(part if part.startswith("    ") else _item(part) for part in parts))
+    return "\n\n".join(done)
+
+
+def _item(text: str) -> str:
+    return wrapped(text[2:], "  ", "- ") if text.startswith("- ") else wrapped(text)
+
+
+def without_gaps(text: str) -> str:
+    """At most one blank line in a row, none at the ends: what an empty section of a template leaves behind."""
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
