@@ -50,20 +50,25 @@ def render(notice: Notice) -> Rendered:
     folder = str(notice.kind)
     subject = words.one_line(_texts().get_template(f"{folder}/subject.txt").render(said), LONGEST_SUBJECT)
     text = words.without_gaps(_texts().get_template(f"{folder}/body.txt").render(said))
-    html = _pages().get_template(f"{folder}/body.html").render(said)
+    html = _pages().get_template(f"{folder}/body.html").render(said, subject=subject)
     return Rendered(notice.kind, subject, text, _inliner().inline(html))
 
 
 def turn_line(notice: Notice) -> str:
     """The first line of every mail: whose turn it is, and by when."""
     turn = notice.turn or "nobody's"
-    if turn in ("yours", _own_turn(notice)):
-        turn = "your" if turn == "yours" else f"your turn ({turn})"
-    turn = turn if "turn" in turn else f"{turn} turn"
-    if notice.by is not None:
-        word = " until" if turn.startswith("nobody") else ", by"
-        return f"It is {turn}{word} {words.moment(notice.by)}."
-    return f"It is {turn}; there is no deadline."
+    if turn == _own_turn(notice):
+        turn = f"your turn ({turn})"
+    else:
+        turn = "your turn" if turn == "yours" else f"{turn} turn"
+    if notice.by is None:
+        return f"It is {turn}; there is no deadline."
+    moment = words.moment(notice.by)
+    if notice.kind is NoticeKind.REVIEW_OVERDUE:
+        return f"It is {turn}, overdue since {moment}."
+    if notice.kind is NoticeKind.PAUSED:
+        return f"It is {turn}, by {moment}; the clock stands still."
+    return f"It is {turn}{' until' if turn.startswith('nobody') else ', by'} {moment}."
 
 
 def _own_turn(notice: Notice) -> str:
