@@ -1,0 +1,178 @@
+"""A layer's blob, uncompressed while it is read: digests verified, bombs noticed before they go off."""
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+from isal import igzip, isal_zlib
+
+from models.errors import ImageTooLarge, MalformedImage
+from models.policy import ImageLimits
+
+_CHUNK = 2**18
+#: a small layer may compress as well as it can: 1 KiB of zeros is no bomb
+_HARMLESS = 32 * 2**20
+#: memory that a zstd frame may ask for, bytes; `zstd --ultra` and container tools stay below
+_ZSTD_WINDOW = 2**27
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, isal_zlib.error, zstandard.ZstdError)
+
+
+class Stopped(Exception):
+    """The pass was told to stop: nobody waits for its answer."""
+
+
+@dataclass
+class Budget:
+    """What is left of the policy's limits for one image, shared by all its layers; `stop` ends the pass at once."""
+
+    limits: ImageLimits
+    stop: threading.Event = field(default_factory=threading.Event)
+    uncompressed: int = 0
+    files: int = 0
+
+    def takes(self, count: int) -> None:
+        """Uncompressed bytes. Errors: ImageTooLarge."""
+        if self.stop.is_set():
+            raise Stopped
+        self.uncompressed += count
+        if self.uncompressed > self.limits.uncompressed_bytes:
+            raise ImageTooLarge(
+                f"The image unpacks to more than {self.limits.uncompressed_bytes:,} bytes, which is the hub's limit."
+            )
+
+    def takes_file(self) -> None:
+        """One entry of a layer. Errors: ImageTooLarge."""
+        self.files += 1
+        if self.files > self.limits.files:
+            raise ImageTooLarge(f"The image has more than {self.limits.files:,} files, which is the hub's limit.")
+
+
+class LayerStream:
+    """The uncompressed bytes of one blob. Sizes in bytes."""
+
+    def __init__(self, file: BinaryIO, digest: str, size: int, budget: Budget) -> None:
+        self._raw = _Hashed(file)
+        self._digest, self._size, self._budget = digest, size, budget
+        self._hash = hashlib.sha256()
+        self._buffer = memoryview(b"")
+        self.uncompressed = 0
+        self.media_type, self._plain = _opened(self._raw)
+
+    def read(self, count: int) -> bytes:
+        """Exactly `count` bytes, fewer only at the end. Errors: MalformedImage, ImageTooLarge."""
+        if count <= len(self._buffer):
+            found, self._buffer = self._buffer[:count], self._buffer[count:]
+            return bytes(found)
+        parts: list[memoryview] = []
+        while count:
+            if not self._buffer and not self._fill():
+                break
+            part, self._buffer = self._buffer[:count], self._buffer[count:]
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def skip(self, count: int) -> int:
+        """Pass over bytes without keeping them; returns how many there were. Errors: as `read`."""
+        left = count
+        while left:
+            if not self._buffer and not self._fill():
+                break
+            step = min(left, len(self._buffer))
+            self._buffer = self._buffer[step:]
+            left -= step
+        return count - left
+
+    def finish(self, diff_id: str) -> None:
+        """Read what is left and verify both digests. Errors: MalformedImage, ImageTooLarge."""
+        while self._fill():
+            pass
+        self._raw.drain()
+        if self._raw.digest != self._digest:
+            raise MalformedImage(f"Layer {self._digest} has other bytes than its digest says. Push the image again.")
+        if f"sha256:{self._hash.hexdigest()}" != diff_id:
+            raise MalformedImage(
+                f"Layer {self._digest} does not unpack to {diff_id}, as the image's config says. Push the image again."
+            )
+
+    def _fill(self) -> bool:
+        try:
+            chunk = self._plain.read(_CHUNK)
+        except _BROKEN as error:
+            raise MalformedImage(
+                f"Layer {self._digest} cannot be unpacked: {str(error)[:200]}. Push the image again."
+            ) from error
+        self._buffer = memoryview(chunk)
+        self.uncompressed += len(chunk)
+        self._hash.update(chunk)
+        self._budget.takes(len(chunk))
+        ratio = self._budget.limits.decompression_ratio
+        if self.uncompressed > max(_HARMLESS, self._size * ratio):
+            raise ImageTooLarge(
+                f"Layer {self._digest} unpacks to more than {ratio} times its size: a bomb is no layer."
+            )
+        return bool(chunk)
+
+
+@contextmanager
+def opened(path: Path, digest: str, size: int, budget: Budget) -> Iterator[LayerStream]:
+    """`size` is that of the blob as it is stored. Errors: MalformedImage."""
+    with path.open("rb", buffering=0) as file:
+        yield LayerStream(cast(BinaryIO, file), digest, size, budget)
+
+
+class _Hashed(io.RawIOBase):
+    """A file whose bytes are hashed as they are read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._start = b""
+
+    def peek(self, count: int) -> bytes:
+        """The first bytes, which will be read again."""
+        self._start = self._file.read(count)
+        return self._start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._start:
+            count = min(len(buffer), len(self._start))
+            buffer[:count] = self._start[:count]
+            self._start = self._start[count:]
+        else:
+            count = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self._hash.update(buffer[:count])
+        return count
+
+    def drain(self) -> None:
+        """Bytes behind the end of the compressed stream."""
+        while self.read(_CHUNK):
+            pass
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def _opened(raw: _Hashed) -> tuple[str, BinaryIO]:
+    """What the bytes are, whatever the manifest calls them."""
+    start = raw.peek(4)
+    if start.startswith(_GZIP):
+        unzipped = igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
+        return "application/vnd.oci.image.layer.v1.tar+gzip", cast(BinaryIO, unzipped)
+    if start.startswith(_ZSTD):
+        reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(
+            cast(BinaryIO, raw), read_across_frames=True
+        )
+        return "application/vnd.oci.image.layer.v1.tar+zstd", cast(BinaryIO, reader)
+    return "application/vnd.oci.image.layer.v1.tar", cast(BinaryIO, io.BufferedReader(raw, _CHUNK))

@@ -1,0 +1,147 @@
+"""Components in the words of advisories: ecosystems as OSV names them, versions whole, package URLs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from models.scans import Component, ComponentState
+from scanning.layers import ShippedPackage
+
+#: trivy's package types -> OSV's ecosystems; a type that is not here has no advisories that we could match
+_LANGUAGES = {
+    "python-pkg": "PyPI",
+    "pip": "PyPI",
+    "pipenv": "PyPI",
+    "poetry": "PyPI",
+    "uv": "PyPI",
+    "node-pkg": "npm",
+    "npm": "npm",
+    "yarn": "npm",
+    "pnpm": "npm",
+    "bun": "npm",
+    "gobinary": "Go",
+    "gomod": "Go",
+    "jar": "Maven",
+    "pom": "Maven",
+    "gradle": "Maven",
+    "gemspec": "RubyGems",
+    "bundler": "RubyGems",
+    "rustbinary": "crates.io",
+    "cargo": "crates.io",
+    "nuget": "NuGet",
+    "dotnet-core": "NuGet",
+    "packages-props": "NuGet",
+    "composer": "Packagist",
+    "composer-vendor": "Packagist",
+    "hex": "Hex",
+    "pub": "Pub",
+    "swift": "SwiftURL",
+    "cocoapods": "CocoaPods",
+    "conan": "ConanCenter",
+    "bitnami": "Bitnami",
+}
+#: os-release ID or trivy's family -> (OSV's name, how many parts of the version it has)
+_DISTRIBUTIONS = {
+    "debian": ("Debian", 1),
+    "ubuntu": ("Ubuntu", 2),
+    "alpine": ("Alpine", 2),
+    "wolfi": ("Wolfi", 0),
+    "chainguard": ("Chainguard", 0),
+    "echo": ("Echo", 0),
+    "minimos": ("MinimOS", 0),
+    "rocky": ("Rocky Linux", 1),
+    "alma": ("AlmaLinux", 1),
+    "almalinux": ("AlmaLinux", 1),
+    "photon": ("Photon OS", 2),
+    "mageia": ("Mageia", 1),
+    "azurelinux": ("Azure Linux", 1),
+    "redhat": ("Red Hat", 0),
+    "rhel": ("Red Hat", 0),
+}
+#: package database -> (type of a package URL, the ecosystem of languages)
+_KINDS = {"deb": ("deb", ""), "apk": ("apk", ""), "pypi": ("pypi", "PyPI"), "npm": ("npm", "npm")}
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The distribution of an image: os-release's ID and VERSION_ID, or what trivy made of other files."""
+
+    name: str = ""
+    version: str = ""
+
+    @property
+    def ecosystem(self) -> str:
+        """`Debian:12`, `Alpine:v3.18`; empty where OSV has nothing about it."""
+        if self.name not in _DISTRIBUTIONS:
+            return ""
+        name, parts = _DISTRIBUTIONS[self.name]
+        release = ".".join(self.version.split(".")[:parts])
+        if not parts or not release[:1].isdigit():
+            return name
+        return f"{name}:v{release}" if name == "Alpine" else f"{name}:{release}"
+
+
+def language_ecosystem(kind: str) -> str:
+    """Of trivy's type of a result."""
+    return _LANGUAGES.get(kind, "")
+
+
+def whole_version(epoch: int, version: str, release: str) -> str:
+    """As Debian and RPM write it: `epoch:version-release`."""
+    return (f"{epoch}:" if epoch else "") + version + (f"-{release}" if release else "")
+
+
+def system_purl(kind: str, system: System, name: str, version: str, architecture: str) -> str:
+    """In trivy's form: the epoch is a qualifier."""
+    epoch, colon, rest = version.partition(":")
+    qualifiers = {
+        "arch": architecture,
+        "distro": "-".join(part for part in (system.name, system.version) if part) if kind != "apk" else system.version,
+        "epoch": epoch if colon else "",
+    }
+    said = "&".join(f"{key}={quote(value, safe='.-_~')}" for key, value in qualifiers.items() if value)
+    place = f"{kind}/{quote(system.name or 'unknown')}/{quote(name, safe='.-_~')}"
+    return f"pkg:{place}@{quote(rest if colon else version, safe='.-_~:')}" + (f"?{said}" if said else "")
+
+
+def language_purl(kind: str, name: str, version: str) -> str:
+    """`pkg:pypi/django@3.2.0`, `pkg:npm/%40scope/name@1.0.0`."""
+    said = name.lower().replace("_", "-") if kind == "pypi" else name
+    return f"pkg:{kind}/{quote(said, safe='/.-_~')}@{quote(version, safe='.-_~:')}"
+
+
+def removed_component(shipped: ShippedPackage, system: System) -> Component:
+    """A package that a later layer deletes, as a component."""
+    package = shipped.package
+    kind, language = _KINDS[package.kind]
+    return Component(
+        purl=language_purl(kind, package.name, package.version)
+        if language
+        else system_purl(kind, system, package.name, package.version, package.architecture),
+        ecosystem=language or system.ecosystem,
+        name=package.name,
+        version=package.version,
+        source_name=package.source_name,
+        source_version=package.source_version,
+        layer=shipped.layer,
+        state=ComponentState.REMOVED,
+        evidence="deleted by a later layer",
+        path=shipped.path,
+    )
+
+
+def merged(present: Iterable[Component], shipped: Iterable[ShippedPackage], system: System) -> tuple[Component, ...]:
+    """What is there in the end, and what only a lower layer has; in a fixed order."""
+    components = list(dict.fromkeys(present))
+    known = {(component.ecosystem, component.name.lower(), component.version) for component in components}
+    for one in shipped:
+        if not one.removed:
+            continue
+        component = removed_component(one, system)
+        if (component.ecosystem, component.name.lower(), component.version) not in known:
+            components.append(component)
+    return tuple(sorted(components, key=_order))
+
+
+def _order(component: Component) -> tuple[str, ...]:
+    return (component.ecosystem, component.name, component.version, component.state, component.layer, component.path)
