@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 
 from models.errors import ImageTooLarge, MalformedImage
 from models.policy import ImageLimits
@@ -21,7 +21,7 @@ _HARMLESS = 32 * 2**20
 #: memory that a zstd frame may ask for, bytes; `zstd --ultra` and container tools stay below
 _ZSTD_WINDOW = 2**27
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, isal_zlib.error, zstandard.ZstdError)
+_BROKEN = (OSError, EOFError, igzip_lib.IsalError, zstandard.ZstdError)
 
 
 class Stopped(Exception):

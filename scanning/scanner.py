@@ -23,7 +23,7 @@ from scanning.layers import LayersSeen, pass_over
 
 NAME = "wharfinger"
 #: of our own pass: another number makes another scanner, and images are scanned again
-LAYER_PASS = "1"
+OWN_VERSION = "1"
 
 Says = Callable[[str], None]
 
@@ -49,7 +49,7 @@ class Scanner:
         """All that can change a report of the same image and advisories. Errors: ToolFailed."""
         classes = self._severity
         return (
-            f"{LAYER_PASS}, trivy {await trivy.version()}, classes {classes.critical}/{classes.major}/{classes.minor}"
+            f"{OWN_VERSION}, trivy {await trivy.version()}, classes {classes.critical}/{classes.major}/{classes.minor}"
         )
 
     async def scan(self, layout: Path, platform: str, says: Says) -> ImageReport:

@@ -5,7 +5,7 @@ LONGEST = 4_096
 
 
 def clean(text: str, most: int = LONGEST) -> str:
-    """Control characters, line ends and half surrogates become visible escapes; a text that is cut ends in an ellipsis."""
+    """Control characters, line ends and half surrogates become visible escapes; a cut text ends in an ellipsis."""
     if len(text) > most:
         text = text[: most - 1] + "…"
     if text.isprintable():
