@@ -6,16 +6,30 @@ from typing import Annotated
 
 import typer
 
-from cli.context import Actor, Json, console, load_settings, runs, table, when, write_json
+from cli.context import (
+    Actor,
+    Json,
+    PageNumber,
+    PageSize,
+    console,
+    load_settings,
+    more_pages,
+    runs,
+    table,
+    timeline,
+    when,
+    write_json,
+)
 from desk import publishers as desk
-from desk.hub import open_hub, open_stores
-from models.addresses import new_id
+from desk.folder import read_file
+from desk.hub import Hub, open_database, open_hub
+from models.addresses import new_id, publisher_address
 from models.base import digest_of
 from models.commands import ApprovePublisher, AskInformation, Command, DeclinePublisher, DeferPublisher, GiveInformation
 from models.errors import InvalidManifest, Problem
 from models.publishers import ApplicationSnapshot, ApplicationStatus, PublisherProfile
 from policies import words
-from store import people, publishers
+from store import people, publishers, trail
 
 app = typer.Typer(no_args_is_help=True, help="Publishers: apply once, be verified once, then submit products.")
 
@@ -52,24 +66,30 @@ async def apply(
     json_: Json = False,
 ) -> None:
     """Apply as a publisher. Every problem of the profile is listed at once."""
-    content = _picture(icon)
-    profile = PublisherProfile(
-        legal_name=name, website=website, phone=phone, email=email, country=country, icon=digest_of(content)
-    )
     async with open_hub(load_settings()) as hub:
+        content = _picture(hub, icon)
+        profile = PublisherProfile(
+            legal_name=name, website=website, phone=phone, email=email, country=country, icon=digest_of(content)
+        )
         applied = await desk.apply(hub, profile, content, person)
     if json_:
-        write_json({"publisher": applied.publisher, "slug": applied.slug, "applicant": applied.applicant})
+        write_json(applied)
         return
-    console.print(f"[bold]Applied[/] as {applied.slug}, id {applied.publisher}.", markup=True)
+    console.print(f"[bold]Applied[/] as {applied.slug}, id {applied.publisher}.")
     console.print(f"Next: open the link in the mail to {email} and confirm the address.", markup=False)
+    console.print("Then a moderator verifies the application; the answer comes by mail.")
 
 
-def _picture(path: Path) -> bytes:
+def _picture(hub: Hub, path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, hub.policy.current().manifest.icon_bytes)
+    except FileNotFoundError:
+        problem = "there is no such file."
     except OSError as error:
-        raise InvalidManifest([Problem("icon", f"cannot be read: {error.strerror}: {path}")]) from error
+        problem = f"cannot be read: {(error.strerror or str(error)).lower()}."
+    except ValueError as error:
+        problem = str(error)
+    raise InvalidManifest([Problem("icon", f"{path}: {problem}")])
 
 
 @app.command()
@@ -119,12 +139,12 @@ def show(snapshot: ApplicationSnapshot, json_: bool) -> None:
 @runs
 async def list_(
     status: Annotated[ApplicationStatus | None, typer.Option(help="Only these.")] = None,
-    page: Annotated[int, typer.Option(min=1)] = 1,
-    size: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    page: PageNumber = 1,
+    size: PageSize = 50,
     json_: Json = False,
 ) -> None:
     """Publishers and their applications, the earliest due date first."""
-    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
+    async with open_database(load_settings()) as database, database.session() as session:
         found = await publishers.listed(session, status=status, page=page, size=size)
     if json_:
         write_json(found)
@@ -135,18 +155,18 @@ async def list_(
         ((item.id, item.slug, item.name, item.status, when(item.due)) for item in found.items),
         "No publisher has applied yet: wharfinger publisher apply.",
     )
-    if found.total > page * size:
-        console.print(f"Page {page} of {-(-found.total // size)}: --page {page + 1} shows more.")
+    more_pages(found)
 
 
 @app.command("show")
 @runs
 async def show_one(publisher: Id, json_: Json = False) -> None:
-    """One publisher: profile, status, members."""
-    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
+    """One publisher: profile, status, members, and what has happened to its application."""
+    async with open_database(load_settings()) as database, database.session() as session:
         view = await publishers.view(session, publisher)
+        events = await trail.shown(session, publisher_address(view.id), for_publisher=False)
     if json_:
-        write_json(view)
+        write_json({"publisher": view, "events": events})
         return
     profile = view.profile
     rows = [("id", view.id), ("short name", view.slug), ("status", view.status), ("due", when(view.due))]
@@ -154,3 +174,4 @@ async def show_one(publisher: Id, json_: Json = False) -> None:
         rows += [("website", profile.website), ("phone", profile.phone), ("email", profile.email)]
     rows.append(("members", ", ".join(view.members)))
     table(view.name, ("", ""), rows, "")
+    table("Timeline", ("when", "who", "what", "words"), timeline(events), "")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.context import Json, console, load_settings, runs, table, write_json
-from desk.hub import open_stores
+from desk.hub import open_database, open_stores
 from models.errors import NotAllowed
 from models.publishers import Role
 from store import people
@@ -55,7 +55,7 @@ async def add(
 async def remove(email: Email, roles: Roles, json_: Json = False) -> None:
     """Take roles away; what somebody did with them stays in the audit trail."""
     wanted = _roles(roles)
-    async with open_stores(load_settings()) as (database, _, _), database.transaction() as session:
+    async with open_database(load_settings()) as database, database.transaction() as session:
         person = await people.get(session, email)
         taken = [role for role in wanted if await people.revoke(session, person.id, role, datetime.now(UTC))]
     if json_:
@@ -69,7 +69,7 @@ async def remove(email: Email, roles: Roles, json_: Json = False) -> None:
 @runs
 async def list_(json_: Json = False) -> None:
     """Everybody with a role."""
-    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
+    async with open_database(load_settings()) as database, database.session() as session:
         staff = await people.staff(session)
     if json_:
         write_json(

@@ -1,30 +1,43 @@
-"""Submissions on the command line: submit, decide, resubmit, withdraw, status, queue."""
+"""Submissions on the command line: submit, resubmit, decide, withdraw, queue."""
 
-import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
-from cli.context import Actor, Json, console, load_settings, runs, table, when, write_json
+from activities.policy import PolicyInForce
+from cli.context import (
+    Actor,
+    Json,
+    MaybeActor,
+    PageNumber,
+    PageSize,
+    console,
+    load_settings,
+    more_pages,
+    runs,
+    table,
+    when,
+    write_json,
+)
+from cli.product import product_of
 from desk import submissions as desk
-from desk.folder import read_folder
-from desk.hub import Hub, open_hub, open_stores
-from models.addresses import new_id, submission_address
-from models.commands import SUBMISSION_COMMANDS, Command, Waive
-from models.errors import NotAllowed
+from desk.folder import SubmissionFolder, read_folder
+from desk.hub import Hub, open_database, open_hub
+from desk.refusal import problems_of
+from models.addresses import new_id
+from models.commands import SUBMISSION_COMMANDS, Command, Waive, Withdraw
+from models.errors import InvalidManifest, NotAllowed
 from models.findings import Finding, VexJustification, VexState, Waiver, WaiverScope
-from models.lifecycle import Snapshot, Turn
+from models.lifecycle import Snapshot, Stage, Turn
 from policies import words
-from store import people, submissions
-from store.views import EventView, SubmissionView
+from settings import Settings
+from store import people, publishers, submissions
+from store.database import Database
+from store.views import SubmissionView
 
-Id = Annotated[str, typer.Argument(help="Id of the submission, or product/number.")]
+Id = Annotated[str, typer.Argument(help="Id of the submission, or PRODUCT/NUMBER, or PUBLISHER/PRODUCT/NUMBER.")]
 Text = Annotated[str, typer.Option("--text", help="Words for the other side.")]
 Username = Annotated[str, typer.Option("--username", help="User name for private source repositories.")]
 Password = Annotated[
@@ -42,22 +55,28 @@ ACTS: dict[str, type[Command]] = {
 @runs
 async def submit(
     folder: Annotated[Path, typer.Argument(help="A submission folder: product.toml and the files that it names.")],
-    actor: Actor,
+    actor: MaybeActor = "",
     publisher: Annotated[str, typer.Option(help="Id or short name; needed by members of several publishers.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only: nothing is stored or sent.")] = False,
     username: Username = "",
     password: Password = "",
     json_: Json = False,
 ) -> None:
-    """Submit a product: every check that needs no image runs at once, the rest in the hub."""
-    async with open_hub(load_settings()) as hub:
+    """Submit a product: every check that needs no image runs at once, the rest in the hub.
+
+    A dry run needs no hub. With --as it asks the hub as well whether this person may submit.
+    """
+    settings = load_settings()
+    if dry_run:
+        content = read_folder(folder, PolicyInForce(settings.policy_place).current().manifest)
+        await _try_out(settings, content, actor, publisher, json_)
+        return
+    if not actor:
+        raise NotAllowed("Say who submits: --as EMAIL, or WHARFINGER_ACTOR in the environment.")
+    async with open_hub(settings) as hub:
         content = read_folder(folder, hub.policy.current().manifest)
         publisher = publisher or await _own_publisher(hub, actor)
-        if dry_run:
-            show_findings(await desk.check(hub, publisher, content), json_)
-            return
-        access = (username, password) if username else None
-        accepted = await desk.submit(hub, actor, publisher, content, access=access)
+        accepted = await desk.submit(hub, actor, publisher, content, access=_access(username, password))
     if json_:
         write_json({"submission": accepted.submission, "product": accepted.product_slug, "number": accepted.number})
         return
@@ -65,6 +84,31 @@ async def submit(
     if accepted.superseded:
         console.print(f"It takes the place of submission {accepted.superseded}.")
     console.print(f"What happens: wharfinger status {accepted.submission} --watch")
+
+
+async def _try_out(settings: Settings, content: SubmissionFolder, actor: str, publisher: str, json_: bool) -> None:
+    """What a submission would be told at once; status 1 when it would be refused."""
+    findings = desk.examine(content, PolicyInForce(settings.policy_place).current())
+    problems = problems_of(findings, content.problems)
+    if actor:
+        async with open_hub(settings) as hub:
+            await desk.may_submit(hub, actor, publisher or await _own_publisher(hub, actor), content.manifest)
+    if json_ and not problems:
+        write_json({"findings": findings, "blocking": 0})
+        return
+    if not json_:
+        show_findings([finding for finding in findings if not finding.blocks])
+    if problems:
+        raise InvalidManifest(problems)
+
+
+def show_findings(findings: list[Finding]) -> None:
+    table(
+        "Guidelines, which hold nothing up",
+        ("where", "what", "remedy"),
+        ((f.where, f"{f.title} {f.evidence}".strip(), f.remedy) for f in findings),
+        "No guideline speaks against the folder. The images are checked after the submission.",
+    )
 
 
 async def _own_publisher(hub: Hub, actor: str) -> str:
@@ -79,16 +123,10 @@ async def _own_publisher(hub: Hub, actor: str) -> str:
     return own[0]
 
 
-def show_findings(findings: Sequence[Finding], json_: bool) -> None:
-    if json_:
-        write_json({"findings": findings, "blocking": sum(finding.blocks for finding in findings)})
-        return
-    table(
-        "Findings",
-        ("level", "where", "what", "remedy"),
-        ((f.level, f.where, f"{f.title} {f.evidence}".strip(), f.remedy) for f in findings),
-        "Nothing to mend in the folder. The image is checked after the submission.",
-    )
+def _access(username: str, password: str) -> tuple[str, str] | None:
+    if password and not username:
+        raise NotAllowed("A password needs its user name: --username.")
+    return (username, password) if username else None
 
 
 @runs
@@ -105,7 +143,7 @@ async def resubmit(
     async with open_hub(load_settings()) as hub:
         content = read_folder(folder, hub.policy.current().manifest)
         view = await _find(hub, submission)
-        access = (username, password) if username else None
+        access = _access(username, password)
         snapshot = await desk.resubmit(hub, view.id, actor, content, text=text, access=access)
     show_snapshot(snapshot, json_)
 
@@ -117,37 +155,35 @@ async def decide(
     actor: Actor,
     text: Text = "",
     delayed: Annotated[bool, typer.Option("--delayed", help="reject: a last warning first.")] = False,
-    finding: Annotated[str, typer.Option(help="waive, ask-waiver: key of the finding.")] = "",
+    finding: Annotated[str, typer.Option(help="waive, ask-waiver: key of the finding, as `status` shows it.")] = "",
     state: Annotated[VexState, typer.Option(help="waive: OpenVEX status.")] = VexState.NOT_AFFECTED,
     justification: Annotated[VexJustification | None, typer.Option(help="waive: OpenVEX justification.")] = None,
-    days: Annotated[int, typer.Option(help="waive: for how long.")] = 90,
-    to: Annotated[str, typer.Option(help="assign: email address of the assignee.")] = "",
+    scope: Annotated[WaiverScope, typer.Option(help="waive: what it holds for.")] = WaiverScope.PRODUCT,
+    subject: Annotated[str, typer.Option(help="waive: the digest or source repository that the scope names.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="waive: for how long.")] = 90,
+    to: Annotated[str, typer.Option(help="assign: email address of the assignee; none: nobody.")] = "",
     json_: Json = False,
 ) -> None:
     """Decide on a submission, or speak about it. The iteration and digest shown now go with the decision."""
     if act not in ACTS:
         raise NotAllowed(f"There is no act {act}. Possible: {', '.join(ACTS)}.")
+    kind = ACTS[act]
     async with open_hub(load_settings()) as hub:
         view = await _find(hub, submission)
         async with hub.database.session() as session:
             person = await people.get(session, actor)
             assignee = (await people.get(session, to)).id if to else ""
-        kind = ACTS[act]
-        extra: dict[str, Any] = {
-            "delayed": delayed,
-            "to": assignee,
-            "finding": finding,
-        }
+        extra: dict[str, Any] = {"delayed": delayed, "to": assignee, "finding": finding}
         if kind is Waive:
             waiver = Waiver(
-                finding=finding,
+                finding=_known(view, finding).key,
                 state=state,
                 justification=justification,
                 evidence=text,
                 owner=person.id,
-                scope=WaiverScope.PRODUCT,
-                subject=view.product,
-                expires=datetime.now(UTC) + timedelta(days=days),
+                scope=scope,
+                subject=_subject(view, scope, subject),
+                expires=datetime.now(UTC) + timedelta(days=_within(days, hub)),
             )
             extra["waiver"] = await desk.store_waiver(hub, waiver)
         command = kind.model_validate(
@@ -164,15 +200,45 @@ async def decide(
     show_snapshot(snapshot, json_)
 
 
+def _known(view: SubmissionView, key: str) -> Finding:
+    """A waiver is for something that was found."""
+    findings = view.iterations[-1].findings if view.iterations else ()
+    for finding in findings:
+        if finding.key == key:
+            return finding
+    raise NotAllowed(
+        f"Iteration {view.iteration} has no finding {key!r}: `wharfinger status {view.id}` shows the keys."
+    )
+
+
+def _subject(view: SubmissionView, scope: WaiverScope, subject: str) -> str:
+    """What the scope of a waiver names: one that names nothing would waive nothing."""
+    sources = {tier.source.repository for tier in view.manifest.tiers if tier.source} if view.manifest else set()
+    match scope:
+        case WaiverScope.PRODUCT:
+            return view.product
+        case WaiverScope.REPOSITORY if subject not in sources:
+            raise NotAllowed("A waiver for a repository names one of the submission's source repositories: --subject.")
+        case WaiverScope.DIGEST if not subject.startswith("sha256:"):
+            raise NotAllowed("A waiver for a digest names that of an image or a tag: --subject sha256:...")
+    return subject
+
+
+def _within(days: int, hub: Hub) -> int:
+    most = hub.policy.current().terms.waiver_days
+    if days > most:
+        raise NotAllowed(f"A waiver lasts at most {most} days here: --days {most}.")
+    return days
+
+
 @runs
 async def withdraw(submission: Id, actor: Actor, text: Text = "", json_: Json = False) -> None:
-    """Take a submission back."""
+    """Take a submission back. A new one can be made at any time."""
     async with open_hub(load_settings()) as hub:
         view = await _find(hub, submission)
         async with hub.database.session() as session:
             person = await people.get(session, actor)
-        command = next(kind for kind in SUBMISSION_COMMANDS if kind.act == "withdraw")
-        told = command(id=f"withdraw-{new_id()}", actor=person.id, text=text)
+        told = Withdraw(id=f"withdraw-{new_id()}", actor=person.id, text=text)
         show_snapshot(await desk.decide(hub, view.id, told), json_)
 
 
@@ -187,30 +253,39 @@ def show_snapshot(snapshot: Snapshot, json_: bool) -> None:
         return
     situation = words.of_submission(snapshot)
     console.print(f"[bold]{situation.status}[/] · iteration {snapshot.iteration} · turn: {situation.turn}")
-    console.print(f"Next: {situation.next}" + (f" By {when(situation.by)}." if situation.by else ""))
+    console.print(f"Next: {situation.next}" + (f" By {when(situation.by)}." if situation.by else ""), markup=False)
 
 
 @runs
 async def queue(
     turn: Annotated[Turn | None, typer.Option(help="Whose turn it is.")] = None,
-    overdue: Annotated[bool | None, typer.Option("--overdue/--in-time")] = None,
-    page: Annotated[int, typer.Option(min=1)] = 1,
-    size: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    stage: Annotated[Stage | None, typer.Option(help="Only those in this stage.")] = None,
+    assignee: Annotated[str, typer.Option(help="Email address; `nobody`: what nobody has taken yet.")] = "",
+    publisher: Annotated[str, typer.Option(help="Id or short name of a publisher.")] = "",
+    product: Annotated[str, typer.Option(help="PUBLISHER/PRODUCT, or the product's id.")] = "",
+    overdue: Annotated[bool | None, typer.Option("--overdue/--in-time", help="Only these.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also what is dormant or closed.")] = False,
+    page: PageNumber = 1,
+    size: PageSize = 50,
     json_: Json = False,
 ) -> None:
     """What is open, the earliest due date first."""
-    async with open_stores(load_settings()) as (database, _, _), database.session() as session:
-        found = await submissions.queue(session, turn=turn, overdue=overdue, page=page, size=size)
+    async with open_database(load_settings()) as database:
+        wanted = await _wanted(database, assignee, publisher, product)
+        async with database.session() as session:
+            found = await submissions.queue(
+                session, turn=turn, stage=stage, overdue=overdue, ended=ended, page=page, size=size, **wanted
+            )
     if json_:
         write_json(found)
         return
     table(
-        f"Queue: {found.total} open",
+        f"Queue: {found.total}",
         ("id", "product", "publisher", "status", "turn", "iteration", "due"),
         (
             (
                 item.id,
-                f"{item.product_name} #{item.number}",
+                f"{item.product_name} #{item.number or '?'}",
                 item.publisher_name,
                 item.status,
                 item.turn_words,
@@ -221,56 +296,23 @@ async def queue(
         ),
         "The queue is empty: nothing waits for anybody.",
     )
-    if found.total > page * size:
-        console.print(f"Page {page} of {-(-found.total // size)}: --page {page + 1} shows more.")
+    more_pages(found)
 
 
-@runs
-async def status(
-    submission: Id,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show every change, until it has ended.")] = False,
-    json_: Json = False,
-) -> None:
-    """Where a submission stands: whose turn, what is next, by when; findings and timeline."""
-    async with open_stores(load_settings()) as (database, _, _):
-
-        async def look() -> tuple[SubmissionView, list[EventView]]:
-            async with database.session() as session:
-                view = await submissions.find(session, submission)
-                return view, await submissions.trail(session, submission_address(view.id), for_publisher=True)
-
-        view, events = await look()
-        if json_:
-            write_json({"submission": view, "events": events})
-            return
-        if not watch:
-            console.print(_page(view, events))
-            return
-        with Live(_page(view, events), console=console, refresh_per_second=4) as live:
-            while view.closed_at is None:
-                await asyncio.sleep(1)
-                view, events = await look()
-                live.update(_page(view, events))
-
-
-def _page(view: SubmissionView, events: Sequence[EventView]) -> Table:
-    page = Table.grid(padding=(0, 2))
-    page.add_row("[bold]product[/]", escape(f"{view.product_name} #{view.number}, by {view.publisher_name}"))
-    page.add_row("[bold]status[/]", escape(f"{view.status}, iteration {view.iteration}"))
-    page.add_row("[bold]turn[/]", escape(view.turn_words) + (f", by {when(view.due)}" if view.due else ""))
-    page.add_row("[bold]next[/]", escape(view.next))
-    for iteration in view.iterations:
-        outcome = iteration.outcome
-        page.add_row(
-            f"[bold]iteration {iteration.number}[/]",
-            f"{outcome.requirements} requirements ({len(outcome.blocking)} open), {outcome.guidelines} guidelines, "
-            f"{outcome.vulnerabilities} vulnerabilities",
-        )
-    for event in events:
-        page.add_row(when(event.at), escape(f"{event.event} {event.text}".strip()))
-    return page
+async def _wanted(database: Database, assignee: str, publisher: str, product: str) -> dict[str, str]:
+    """Ids of what people call by name."""
+    wanted: dict[str, str] = {}
+    async with database.session() as session:
+        if assignee:
+            wanted["assignee"] = "" if assignee == "nobody" else (await people.get(session, assignee)).id
+        if publisher:
+            wanted["publisher"] = (await publishers.get(session, publisher)).id
+        if product:
+            wanted["product"] = (await product_of(session, product)).id
+    return wanted
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (submit, resubmit, decide, withdraw, queue, status):
+    """Mount the commands."""
+    for command in (submit, resubmit, decide, withdraw, queue):
         app.command()(command)

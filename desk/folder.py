@@ -42,6 +42,20 @@ def read_folder(folder: Path, limits: ManifestLimits) -> SubmissionFolder:
     return _Reader(folder, limits).read()
 
 
+def read_file(path: Path, most: int) -> bytes:
+    """A file of at most `most` bytes. Errors: OSError; ValueError with a sentence about the file, without its name."""
+    # a pipe would wait for its writer for ever, and opening a device may do something
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is no file.")
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is no file.")
+        if status.st_size > most:
+            raise ValueError(f"has {status.st_size:,} bytes; at most {most:,} are allowed.")
+        return file.read(status.st_size)
+
+
 class _Reader:
     def __init__(self, folder: Path, limits: ManifestLimits) -> None:
         self._folder = folder.resolve()
@@ -90,7 +104,7 @@ class _Reader:
             return None
         said = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
         try:
-            return self._content(name, said, most)
+            return self._content(name, most)
         except FileNotFoundError:
             problem = f"there is no file {said} in the submission folder."
         except OSError as error:
@@ -98,29 +112,22 @@ class _Reader:
         except RuntimeError:  # how pathlib says that links lead in a circle
             problem = f"{said} cannot be read: its links lead in a circle."
         except ValueError as error:
-            problem = str(error)
+            problem = f"{said} {error}"
         self._problems.append(Problem(field, problem))
         return None
 
-    def _content(self, name: str, said: str, most: int) -> bytes:
+    def _content(self, name: str, most: int) -> bytes:
+        """Errors: OSError, RuntimeError, and ValueError with a sentence for people."""
         if "\0" in name:
             raise ValueError("is no name of a file.")
         path = (self._folder / name).resolve()
         if not path.is_relative_to(self._folder):
-            raise ValueError(f"{said} lies outside the submission folder.")
-        # a pipe would wait for its writer for ever, and opening a device may do something
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError(f"{said} is no file.")
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{said} is no file.")
-            if status.st_size > most:
-                raise ValueError(f"{said} has {status.st_size:,} bytes; at most {most:,} are allowed.")
-            if status.st_size > self._left:
-                raise ValueError(f"the folder's files are too large: {self._limits.folder_bytes:,} bytes in all.")
-            self._left -= status.st_size
-            return file.read(status.st_size)
+            raise ValueError("lies outside the submission folder.")
+        if self._left < path.stat().st_size <= most:
+            raise ValueError(f"makes the folder too large: {self._limits.folder_bytes:,} bytes are allowed in all.")
+        content = read_file(path, min(most, self._left))
+        self._left -= len(content)
+        return content
 
     def _text(self, field: str, value: object) -> object:
         if not isinstance(value, dict):
