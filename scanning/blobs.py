@@ -21,7 +21,8 @@ _HARMLESS = 32 * 2**20
 #: memory that a zstd frame may ask for, bytes; `zstd --ultra` and container tools stay below
 _ZSTD_WINDOW = 2**27
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_BROKEN = (OSError, EOFError, igzip_lib.IsalError, zstandard.ZstdError)
+#: isal's stubs take its error for a value
+_BROKEN = cast(tuple[type[Exception], ...], (OSError, EOFError, igzip_lib.IsalError, zstandard.ZstdError))
 
 
 class Stopped(Exception):
