@@ -5,79 +5,82 @@ Names in an archive come from strangers. None of them ever becomes a path of our
 
 import hashlib
 import json
+import posixpath
 import shutil
-import tarfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from models.errors import ImageNotFound, ImageTooLarge, MalformedImage
 from models.policy import ImageLimits
-from registry.manifests import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from registry.manifests import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REFERENCE, loads
+from registry.members import Archive, Member, opened
 
 #: members of an image archive: layers, configs, a few files beside them
 _MOST_MEMBERS = 20_000
+#: links that lead to links
+_MOST_HOPS = 8
 _CHUNK = 2**20
 
 
 @dataclass
 class _Members:
-    """Regular files of the archive by their names, as numbered files of ours."""
+    """Regular files of the archive by their names, as numbered files of ours; links by where they lead."""
 
     folder: Path
     limits: ImageLimits
     files: dict[str, Path] = field(default_factory=dict)
-    written: int = 0
+    links: dict[str, str] = field(default_factory=dict)
 
-    def take(self, archive: Path) -> None:
-        try:
-            with tarfile.open(archive, "r|*", encoding="utf-8", errors="strict") as tar:
-                for number, member in enumerate(tar):
-                    if number >= _MOST_MEMBERS:
-                        raise ImageTooLarge(f"The archive has more than {_MOST_MEMBERS:,} members: this is no image.")
-                    self._take(tar, member, number)
-        except UnicodeDecodeError as error:
-            raise MalformedImage("The archive has a member whose name is not UTF-8.") from error
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise MalformedImage(f"The archive cannot be read: {error}. Save the image again.") from error
+    def take(self, path: Path) -> None:
+        with opened(path, self.limits.uncompressed_bytes, self.limits.decompression_ratio) as archive:
+            for number, member in enumerate(archive):
+                if number >= _MOST_MEMBERS:
+                    raise ImageTooLarge(f"The archive has more than {_MOST_MEMBERS:,} members: this is no image.")
+                self._take(archive, member, self.folder / str(number))
 
-    def _take(self, tar: tarfile.TarFile, member: tarfile.TarInfo, number: int) -> None:
-        name = member.name.removeprefix("./")
-        if name.startswith("/") or ".." in name.split("/"):
-            raise MalformedImage(f"The archive has a member outside itself: {member.name[:200]!r}.")
-        if member.isdir():
-            return
-        if not member.isreg():
-            raise MalformedImage(f"The archive has a link or device, {member.name[:200]!r}: save the image again.")
-        source = tar.extractfile(member)
-        assert source is not None  # noqa: S101 - a regular file has content
-        target = self.folder / str(number)
-        with target.open("wb") as file:
-            while chunk := source.read(_CHUNK):
-                self.written += len(chunk)
-                if self.written > self.limits.uncompressed_bytes:
-                    raise ImageTooLarge(f"The archive has more than {self.limits.uncompressed_bytes:,} bytes.")
-                file.write(chunk)
-        self.files[name] = target
+    def _take(self, archive: Archive, member: Member, target: Path) -> None:
+        name = _inside(member.name)
+        if name in self.files or name in self.links:
+            raise MalformedImage(f"The archive has {name[:200]!r} twice. Save the image again.")
+        match member.kind:
+            case "symlink":  # older archives of several images have each layer once, and links to it
+                self.links[name] = _inside(member.link, posixpath.dirname(name))
+            case "hardlink":
+                self.links[name] = _inside(member.link)
+            case "file":
+                with target.open("wb") as file:
+                    while chunk := archive.read(_CHUNK):
+                        file.write(chunk)
+                self.files[name] = target
 
     def json(self, name: str) -> Any:
         path = self.files[name]
         if path.stat().st_size > self.limits.manifest_bytes:
             raise ImageTooLarge(f"{name} has more than {self.limits.manifest_bytes:,} bytes.")
-        try:
-            return json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise MalformedImage(f"{name} in the archive is no JSON: {error}") from error
+        return loads(path.read_bytes(), f"archive's {name}")
 
     def get(self, name: object) -> Path:
-        path = self.files.get(name) if isinstance(name, str) else None
+        found = posixpath.normpath(name) if isinstance(name, str) else ""
+        for _ in range(_MOST_HOPS):
+            found = self.links.get(found, found)
+        path = self.files.get(found)
         if path is None:
             raise MalformedImage(f"The archive names {str(name)[:200]!r}, but does not have it. Save the image again.")
         return path
 
 
+def _inside(name: str, folder: str = "") -> str:
+    """The name within the archive. Errors: MalformedImage for one that leads out of it."""
+    plain = posixpath.normpath(posixpath.join(folder, name))
+    if plain.startswith("/") or plain.split("/")[0] == ".." or "\0" in plain or not name:
+        raise MalformedImage(f"The archive has a member or link outside itself: {name[:200]!r}.")
+    return plain
+
+
 def unpack(archive: Path, folder: Path, limits: ImageLimits) -> Path:
-    """Write the archive's images as an OCI layout into `folder`, which is returned. `folder` must be empty.
+    """Write the archive's images as an OCI layout into `folder`, which is to be empty; returns the layout's folder.
 
     Errors: MalformedImage, ImageTooLarge, ImageNotFound.
     """
@@ -113,41 +116,47 @@ def _from_docker(members: _Members, layout: Path) -> None:
     said = members.json("manifest.json")
     if not isinstance(said, list) or not all(isinstance(image, dict) for image in said):
         raise MalformedImage("manifest.json of the archive is no list of images.")
-    entries = []
+    entries: list[dict[str, Any]] = []
     kept: dict[Path, dict[str, Any]] = {}
     for image in said:
-        names = [image.get("Config"), *(image.get("Layers") or [])]
-        if len(names) - 1 > members.limits.layers:
-            raise ImageTooLarge(f"The image has {len(names) - 1} layers, more than {members.limits.layers}.")
-        for path in (members.get(name) for name in names):
+        layers = _names(image, "Layers")
+        if len(layers) > members.limits.layers:
+            raise ImageTooLarge(f"The image has {len(layers)} layers; at most {members.limits.layers} are allowed.")
+        paths = [members.get(name) for name in (image.get("Config"), *layers)]
+        for path in paths:
             if path not in kept:
                 kept[path] = _keep(layout, path)
-        config, *layers = (kept[members.get(name)] for name in names)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": {"mediaType": OCI_CONFIG, **_plain(config)},
-            "layers": [
-                {"mediaType": "application/vnd.oci.image.layer.v1.tar" + layer["suffix"], **_plain(layer)}
-                for layer in layers
-            ],
-        }
-        content = json.dumps(manifest, separators=(",", ":")).encode()
-        written = _write(layout, content)
-        for tag in image.get("RepoTags") or ["latest"]:
-            entries.append(
-                {
-                    "mediaType": OCI_MANIFEST,
-                    **written,
-                    "annotations": {"org.opencontainers.image.ref.name": str(tag).rpartition(":")[2]},
-                }
-            )
+        entries += _entries(_manifest(layout, [kept[path] for path in paths]), _names(image, "RepoTags"))
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
     (layout / "index.json").write_text(json.dumps(index))
 
 
-def _plain(blob: dict[str, Any]) -> dict[str, Any]:
-    return {"digest": blob["digest"], "size": blob["size"]}
+def _names(image: dict[str, Any], field_: str) -> list[str]:
+    found = image.get(field_) or []
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise MalformedImage(f"manifest.json of the archive has {field_} that are no list of names.")
+    return found
+
+
+def _manifest(layout: Path, blobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Always the same bytes for the same archive: what was approved is found again when it is published."""
+    config, *layers = blobs
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, "digest": config["digest"], "size": config["size"]},
+        "layers": [
+            {"mediaType": OCI_LAYER + layer["suffix"], "digest": layer["digest"], "size": layer["size"]}
+            for layer in layers
+        ],
+    }
+    return _write(layout, json.dumps(manifest, separators=(",", ":")).encode())
+
+
+def _entries(written: dict[str, Any], tags: Iterable[str]) -> list[dict[str, Any]]:
+    """Under its whole names; under none for an image without tags: it is found by its digest."""
+    entry = {"mediaType": OCI_MANIFEST, **written}
+    return [{**entry, "annotations": {REFERENCE: tag}} for tag in tags] or [entry]
 
 
 def _keep(layout: Path, path: Path) -> dict[str, Any]:

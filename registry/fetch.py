@@ -1,39 +1,51 @@
 """One image of one platform, fetched into an OCI layout folder for the scanner."""
 
 import asyncio
+import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
-from models.errors import ImageTooLarge
+from models.errors import MalformedImage
 from models.policy import ImageLimits
-from registry.manifests import Descriptor, require_image
+from registry.manifests import Descriptor, require_image, require_within
 from registry.sources import Source
 
 Progress = Callable[[int, int], None]
+
+#: bytes that are written at once: a thread for every little chunk costs more than the writing
+_AT_ONCE = 2**20
 
 
 class BlobCache:
     """Blobs that were fetched already, by digest: the layers that images share are fetched once.
 
-    Only verified bytes come in, under a name of their own first. Links instead of copies: a layout costs no space.
+    Only verified bytes come in, under a name of their own first. Links instead of copies: a layout costs no space, and
+    a blob that is trimmed while somebody reads it stays until the reader has done with it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def path(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")
         return self.folder / name[:2] / name
 
+    def turn(self, digest: str) -> asyncio.Lock:
+        """Who fetches this blob; the others wait and find it. Within one process: two processes fetch twice."""
+        return self._fetching.setdefault(digest, asyncio.Lock())
+
     def link_to(self, digest: str, target: Path) -> bool:
         """Put the blob at `target` if it is here; being used keeps it from being trimmed."""
         path = self.path(digest)
         try:
-            os.link(path, target)
             os.utime(path)
+            _link(path, target)
         except FileNotFoundError:
             return False
         return True
@@ -42,8 +54,35 @@ class BlobCache:
         path = self.path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        os.link(source, temporary)
+        _link(source, temporary)
         temporary.replace(path)
+
+    def trim(self, most_bytes: int) -> int:
+        """Delete what was unused for longest until no more than `most_bytes` are left; returns the bytes freed."""
+        found: list[tuple[float, int, Path]] = []
+        for path in self.folder.glob("??/*"):
+            try:
+                stat = path.lstat()
+            except FileNotFoundError:  # trimmed by somebody else while we look
+                continue
+            found.append((stat.st_mtime, stat.st_size, path))
+        left, freed = sum(size for _, size, _ in found), 0
+        for _, size, path in sorted(found):
+            if left - freed <= most_bytes:
+                break
+            path.unlink(missing_ok=True)
+            freed += size
+        return freed
+
+
+def _link(source: Path, target: Path) -> None:
+    """A copy where a link cannot be: across file systems, or on one without links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
 
 
 async def fetch_image(
@@ -59,22 +98,15 @@ async def fetch_image(
     Errors: those of PUBLISHERS_ERRORS, ToolFailed.
     """
     manifest = require_image(await source.manifest(digest))
-    layers = manifest.layers
-    total = sum(blob.size for blob in layers)
-    if len(layers) > limits.layers:
-        raise ImageTooLarge(f"The image has {len(layers)} layers; at most {limits.layers} are allowed.")
-    if total > limits.compressed_bytes:
-        raise ImageTooLarge(f"The image has {total:,} bytes; at most {limits.compressed_bytes:,} are allowed.")
-    if manifest.config.size > limits.config_bytes:
-        raise ImageTooLarge(f"The image's config has more than {limits.config_bytes:,} bytes.")
+    total = require_within(manifest, limits) + manifest.config.size
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     done = 0
-    for blob in dict.fromkeys((manifest.config, *layers)):
+    for blob in dict.fromkeys((manifest.config, *manifest.layers)):
         await _fetch(source, blob, blobs / blob.digest.removeprefix("sha256:"), cache)
         done += blob.size
         if progress is not None:
-            progress(done, total + manifest.config.size)
+            progress(done, total)
     (blobs / manifest.digest.removeprefix("sha256:")).write_bytes(manifest.content)
     entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.content)}
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
@@ -83,12 +115,27 @@ async def fetch_image(
 
 
 async def _fetch(source: Source, blob: Descriptor, target: Path, cache: BlobCache | None) -> None:
-    if target.exists() or (cache is not None and cache.link_to(blob.digest, target)):
+    if target.exists():  # an image may have one layer twice, or name it as its config
         return
+    if cache is None:
+        await _download(source, blob, target)
+        return
+    async with cache.turn(blob.digest):
+        if not await asyncio.to_thread(cache.link_to, blob.digest, target):
+            await _download(source, blob, target)
+            await asyncio.to_thread(cache.keep, blob.digest, target)
+    if target.stat().st_size != blob.size:  # somebody else's image has said it rightly
+        raise MalformedImage(f"Blob {blob.digest} does not have the {blob.size:,} bytes that its manifest says.")
+
+
+async def _download(source: Source, blob: Descriptor, target: Path) -> None:
     temporary = target.with_suffix(".part")
     with temporary.open("wb") as file:
+        waiting = bytearray()
         async for chunk in source.blob(blob.digest, blob.size):
-            await asyncio.to_thread(file.write, chunk)
+            waiting += chunk
+            if len(waiting) >= _AT_ONCE:
+                await asyncio.to_thread(file.write, bytes(waiting))
+                waiting.clear()
+        file.write(waiting)
     temporary.replace(target)
-    if cache is not None:
-        await asyncio.to_thread(cache.keep, blob.digest, target)

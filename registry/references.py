@@ -10,6 +10,8 @@ _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: the one registry whose name is not its address (known so to every client)
+DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 #: of a whole repository name, specification's recommendation for clients
 _LONGEST_NAME = 255
 
@@ -30,10 +32,12 @@ def parse_repository(text: str) -> Reference:
     host, slash, name = text.partition("/")
     if not slash or not _HOST.fullmatch(host) or not ("." in host or ":" in host or host == "localhost"):
         raise ImageNotFound(
-            f"{text!r} is no repository: write it with its registry, as registry.example.com/team/name."
+            f"{text[:200]!r} is no repository: write it with its registry, as registry.example.com/team/name."
         )
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        raise ImageNotFound(f"{name!r} is no repository name: lower-case letters, digits and . _ - between them.")
+        raise ImageNotFound(f"{name[:200]!r} is no repository name: lower-case letters, digits and . _ - between them.")
+    if host in DOCKER_HUB and "/" not in name:
+        name = f"library/{name}"
     return Reference(host, name)
 
 
@@ -44,5 +48,7 @@ def is_digest(text: str) -> bool:
 def require_tag(tag: str) -> str:
     """A tag or a digest, as given. Errors: ImageNotFound."""
     if not is_digest(tag) and not _TAG.fullmatch(tag):
-        raise ImageNotFound(f"{tag!r} is no tag: letters, digits and . _ - after the first character, at most 128.")
+        raise ImageNotFound(
+            f"{tag[:200]!r} is no tag: letters, digits and . _ - after the first character, at most 128."
+        )
     return tag

@@ -1,12 +1,19 @@
 """From tags to digests: what a release set is pinned to."""
 
-import json
 from collections.abc import Sequence
 
 from models.errors import ImageTooLarge, MalformedImage, UnsupportedImage
 from models.images import PinnedPlatform, PinnedTag, PinnedTier
 from models.policy import ImageLimits
-from registry.manifests import Manifest, platform_of, require_image
+from registry.manifests import (
+    Descriptor,
+    Manifest,
+    loads,
+    platform_of,
+    require_attestation,
+    require_image,
+    require_within,
+)
 from registry.sources import Source
 
 
@@ -23,43 +30,56 @@ async def resolve_tier(
 
 async def _resolve(source: Source, tag: str, limits: ImageLimits) -> PinnedTag:
     manifest = await source.manifest(tag)
-    if not manifest.is_index:
-        platforms = [await _image(source, manifest, limits)]
+    if manifest.is_index:
+        platforms = await _images(source, tag, manifest, limits)
     else:
-        images = manifest.images()
-        if len(images) > limits.platforms:
-            raise ImageTooLarge(f"{tag} has {len(images)} images; at most {limits.platforms} are allowed.")
-        platforms = []
-        for said in images:
-            image = await _image(source, await source.manifest(said.digest), limits)
-            if said.platform and not _agree(said.platform, image.platform):
-                raise MalformedImage(
-                    f"{tag}: the index calls {said.digest} {said.platform}, the image says {image.platform}."
-                )
-            platforms.append(image.model_copy(update={"platform": said.platform or image.platform}))
-    if not platforms:
-        raise UnsupportedImage(f"{tag} has no image for any platform.")
-    names = [image.platform for image in platforms]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UnsupportedImage(f"{tag} has several images for {', '.join(twice)}: one for each platform.")
+        platforms = [await _image(source, manifest, limits)]
     return PinnedTag(tag=tag, digest=manifest.digest, media_type=manifest.media_type, platforms=tuple(platforms))
 
 
+async def _images(source: Source, tag: str, index: Manifest, limits: ImageLimits) -> list[PinnedPlatform]:
+    entries, attestations = index.images(), index.attestations()
+    if not entries:
+        raise UnsupportedImage(f"{tag} has no image for any platform.")
+    for what, said in (("images", entries), ("attestations", attestations)):
+        if len(said) > limits.platforms:
+            raise ImageTooLarge(f"{tag} has {len(said)} {what}; at most {limits.platforms} are allowed.")
+    images = []
+    for entry in entries:
+        image = await _image(source, await _named_by_index(source, tag, entry), limits)
+        if entry.platform and not _agree(entry.platform, image.platform):
+            raise MalformedImage(
+                f"{tag}: the index calls {entry.digest} {entry.platform}, the image says {image.platform}."
+            )
+        images.append(image.model_copy(update={"platform": entry.platform or image.platform}))
+    for entry in attestations:
+        attestation = require_attestation(await _named_by_index(source, tag, entry))
+        if sum(blob.size for blob in (attestation.config, *attestation.descriptors())) > limits.compressed_bytes:
+            raise ImageTooLarge(f"{tag}: the attestation {entry.digest} is larger than an image may be.")
+    names = [_plain(image.platform) for image in images]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UnsupportedImage(f"{tag} has several images for {', '.join(twice)}: one for each platform.")
+    return images
+
+
+async def _named_by_index(source: Source, tag: str, entry: Descriptor) -> Manifest:
+    """Clients check size and type against the index: what we accept has to be what they will pull."""
+    manifest = await source.manifest(entry.digest)
+    if len(manifest.content) != entry.size:
+        raise MalformedImage(f"{tag}: the index says another size of {entry.digest} than it has. Push it again.")
+    if entry.media_type != manifest.media_type:
+        raise MalformedImage(
+            f"{tag}: the index calls {entry.digest} {entry.media_type[:120]!r}, but it is {manifest.media_type}."
+        )
+    return manifest
+
+
 async def _image(source: Source, manifest: Manifest, limits: ImageLimits) -> PinnedPlatform:
-    require_image(manifest)
-    config, layers = manifest.config, manifest.layers
-    if len(layers) > limits.layers:
-        raise ImageTooLarge(f"The image has {len(layers)} layers; at most {limits.layers} are allowed.")
-    size = sum(layer.size for layer in layers)
-    if size > limits.compressed_bytes:
-        raise ImageTooLarge(f"The image has {size:,} bytes; at most {limits.compressed_bytes:,} are allowed.")
-    if config.size > limits.config_bytes:
-        raise ImageTooLarge(f"The image's config has {config.size:,} bytes; at most {limits.config_bytes:,}.")
+    size = require_within(require_image(manifest), limits)
+    config = manifest.config
     content = b"".join([chunk async for chunk in source.blob(config.digest, config.size)])
-    try:
-        platform = platform_of(json.loads(content))
-    except (ValueError, RecursionError) as error:
-        raise MalformedImage(f"The image's config {config.digest} is no JSON: {error}") from error
+    said = loads(content, f"image's config {config.digest}")
+    platform = platform_of(said)
     if not platform.startswith("linux/"):
         raise UnsupportedImage(f"The image is for {platform or 'no platform'}: the hub takes linux images.")
     return PinnedPlatform(platform=platform, digest=manifest.digest, size=size)
@@ -68,3 +88,8 @@ async def _image(source: Source, manifest: Manifest, limits: ImageLimits) -> Pin
 def _agree(index: str, image: str) -> bool:
     """`linux/arm64` and `linux/arm64/v8` are the same: tools differ in whether they say the variant."""
     return index.split("/")[:2] == image.split("/")[:2]
+
+
+def _plain(platform: str) -> str:
+    """The variant that goes without saying is not said."""
+    return {"linux/arm64/v8": "linux/arm64", "linux/arm/v7": "linux/arm"}.get(platform, platform)

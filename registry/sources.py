@@ -40,10 +40,10 @@ async def open_source(repository: str, rules: SourceRules, access: Access | None
         yield LayoutSource(_local(repository.removeprefix("oci:"), rules), rules.limits)
     elif repository.startswith("archive:"):
         archive = _local(repository.removeprefix("archive:"), rules)
-        folder = Path(tempfile.mkdtemp(prefix="wharfinger-archive-"))
+        folder = _scratch(rules.work_folder)
         try:
             layout = await asyncio.to_thread(unpack, archive, folder, rules.limits)
-            yield LayoutSource(layout, rules.limits)
+            yield LayoutSource(layout, rules.limits, f"archive:{archive.name}")
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     else:
@@ -55,9 +55,21 @@ async def open_source(repository: str, rules: SourceRules, access: Access | None
             await client.close()
 
 
+def _scratch(work: Path | None) -> Path:
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="archive-", dir=work))
+
+
 def _local(place: str, rules: SourceRules) -> Path:
     """The same words whether it is missing or not allowed: nobody learns what lies on our disk."""
-    path = Path(place).resolve()
-    if not any(path.is_relative_to(folder.resolve()) for folder in rules.source_folders) or not path.exists():
-        raise ImageNotFound(f"There is no local source {place}: folders are read only where the hub's settings say so.")
+    try:
+        path = Path(place).resolve()
+        allowed = any(path.is_relative_to(folder.resolve()) for folder in rules.source_folders) and path.exists()
+    except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL, or of links in a circle
+        allowed = False
+    if not allowed:
+        raise ImageNotFound(
+            f"There is no local source {place[:200]}: folders are read only where the hub's settings say so."
+        )
     return path
