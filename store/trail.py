@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import canonical_json, digest_of
-from models.notices import NoticeKind
+from models.notices import AUDIENCES, Audience, NoticeKind
 from models.recording import Entry
 from models.tables import EventRow, MembershipRow, NoticeRow, NoticeStatus, PersonRow, ProductRow, SubmissionRow
 from policies.words import Situation
@@ -71,7 +71,9 @@ async def queue_notices(
             payload = dict(shown) | {"text": entry.refused or entry.text, "actor": entry.actor, "event": entry.event}
             if entry.private:
                 payload["private"] = True
-            for recipient in found or [Recipient("", "", for_publisher=False)]:
+            # a product that nobody has subscribed to is as it should be; a role that nobody has is not
+            nobody = [] if AUDIENCES[kind] is Audience.SUBSCRIBERS else [Recipient("", "", for_publisher=False)]
+            for recipient in found or nobody:
                 row = notice_row(subject, revision, entry.command, kind, recipient, payload, entry.at)
                 rows.setdefault(row["id"], row)
     return await insert_notices(session, list(rows.values()))

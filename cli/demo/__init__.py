@@ -20,12 +20,15 @@ from desk.hub import Hub, open_hub
 from models import pages
 from models.addresses import submission_address
 from models.errors import WharfingerError
+from models.scans import ImageReport
 from settings import Settings
 from store import submissions
 from store.views import SubmissionView
 
 #: beside a hub that somebody works with, never in it
 FOLDER = "demo"
+#: columns where the output is no terminal: a log's reader can scroll
+_LOG_WIDTH = 150
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +44,8 @@ async def demo(
 ) -> None:
     """A publisher applies, submits a vulnerable image, mends it, and is published: all of it on real servers."""
     console.quiet = json_
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
     home = load_settings().home.absolute() / FOLDER
     screen = Screen(console)
     await _begin_anew(home)
@@ -89,7 +94,10 @@ def _leave_other_hubs_alone(home: Path) -> None:
 async def _show(hub: Hub, view: SubmissionView, mailbox: Path) -> list[Proof]:
     async with hub.database.session() as session:
         events = await submissions.trail(session, submission_address(view.id), for_publisher=False)
+        first = view.iterations[0]
+        reports = [await hub.blobs.get_message(ImageReport, digest) for digest in first.image_reports]
     summary.show_timeline(console, events)
+    summary.show_layers(console, reports)
     summary.show_iterations(console, view.iterations)
     summary.show_mails(console, mailbox)
     with console.status("proving it ..."):

@@ -234,7 +234,9 @@ class Journey:
         view = await self._view()
         if (view.stage, view.iteration) == (stage, iteration):
             return True
-        if view.stage in CLOSED_STAGES or (view.stage is Stage.WAITING and stage is Stage.READY):
+        # the record follows the process: until it has caught up, the iteration before is shown
+        refused = view.stage is Stage.WAITING and stage is Stage.READY and view.iteration == iteration
+        if view.stage in CLOSED_STAGES or refused:
             evidence = "; ".join(f.evidence for f in view.iterations[-1].findings[:3]) if view.iterations else ""
             raise ToolFailed(f"The submission is {view.status}, which the demo did not expect. {evidence}")
         return False

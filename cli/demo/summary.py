@@ -1,5 +1,6 @@
 """What the demo shows at its end: the timeline, both iterations side by side, the mails, where to look."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from rich.table import Table
 
 from cli.context import when
 from cli.demo.proofs import Proof
-from models.findings import Finding
+from models.findings import Finding, Severity
+from models.scans import ImageReport
 from notifications.mailbox import read_mailbox
-from policies.vulnerabilities import RULE
 from store.views import EventView, IterationView, SubmissionView
 
 _MOST_ROWS = 24
@@ -28,6 +29,22 @@ def show_timeline(console: Console, events: Sequence[EventView]) -> None:
     console.print(drawn)
 
 
+def show_layers(console: Console, reports: Sequence[ImageReport]) -> None:
+    """Where the vulnerabilities of an iteration come from: layer by layer, equal layers of several images once."""
+    layers: dict[str, tuple[str, dict[str, Severity]]] = {}
+    for report in reports:
+        for found in report.vulnerabilities:
+            layers.setdefault(found.layer, (found.instruction, {}))[1][f"{found.id} {found.component}"] = found.severity
+    drawn = _table("Iteration 1: vulnerabilities by layer", "layer", "instruction", *Severity, "such as")
+    for layer, (instruction, found_there) in layers.items():
+        classes = Counter(found_there.values())
+        worst = sorted(found_there, key=lambda name: list(Severity).index(found_there[name]))[:3]
+        counts = (str(classes[severity] or "") for severity in Severity)
+        short = layer.removeprefix("sha256:")[:12]
+        drawn.add_row(short, escape(instruction), *counts, escape(", ".join(worst)))
+    console.print(drawn)
+
+
 def show_iterations(console: Console, iterations: Sequence[IterationView]) -> None:
     """Counts, then the findings of both iterations side by side."""
     counts = _table("What the checks came to", "", *(f"iteration {iteration.number}" for iteration in iterations))
@@ -35,27 +52,39 @@ def show_iterations(console: Console, iterations: Sequence[IterationView]) -> No
         counts.add_row(name, *(str(getattr(iteration.outcome, name)) for iteration in iterations))
     counts.add_row("hold it up", *(str(len(iteration.outcome.blocking)) for iteration in iterations))
     console.print(counts)
-    sides = [{finding.key: finding for finding in iteration.findings} for iteration in iterations]
-    keys = list(dict.fromkeys(key for side in sides for key in side))
+    sides = [_by_title(iteration) for iteration in iterations]
+    titles = list(dict.fromkeys(title for side in sides for title in side))
+    titles.sort(key=lambda title: min(_weight(side[title][0]) for side in sides if title in side))
     drawn = _table("Findings side by side", "finding", *(f"iteration {iteration.number}" for iteration in iterations))
-    for key in keys[:_MOST_ROWS]:
-        named = next(side[key] for side in sides if key in side)
-        drawn.add_row(escape(_title(named)), *(_mark(side.get(key)) for side in sides))
+    for title in titles[:_MOST_ROWS]:
+        drawn.add_row(escape(title), *(_mark(side.get(title, [])) for side in sides))
     console.print(drawn)
-    if len(keys) > _MOST_ROWS:
-        console.print(f"  [dim]and {len(keys) - _MOST_ROWS} more: wharfinger status shows all of them[/]")
+    if len(titles) > _MOST_ROWS:
+        console.print(f"  [dim]and {len(titles) - _MOST_ROWS} more: wharfinger status shows all of them[/]")
 
 
-def _title(finding: Finding) -> str:
-    title = finding.title if len(finding.title) <= 70 else finding.title[:69] + "…"
-    return title if finding.rule == RULE or not finding.where else f"{title} ({finding.where[:40]})"
+def _by_title(iteration: IterationView) -> dict[str, list[Finding]]:
+    """A rule that finds the same in every image is one line."""
+    found: dict[str, list[Finding]] = {}
+    for finding in iteration.findings:
+        found.setdefault(finding.title, []).append(finding)
+    return found
 
 
-def _mark(finding: Finding | None) -> str:
-    if finding is None:
+def _weight(finding: Finding) -> tuple[bool, int]:
+    """What holds it up first, then the classes in their order."""
+    order = list(Severity)
+    return not finding.blocks, order.index(finding.severity) if finding.severity else len(order)
+
+
+def _mark(findings: Sequence[Finding]) -> str:
+    if not findings:
         return "[green]mended[/]"
-    weight = finding.severity or finding.level
-    return f"[red]{weight}, holds it up[/]" if finding.blocks else f"[yellow]{weight}[/]"
+    weight = findings[0].severity or findings[0].level
+    times = f" in {len(findings)} places" if len(findings) > 1 else ""
+    if any(finding.blocks for finding in findings):
+        return f"[red]{weight}, holds it up{times}[/]"
+    return f"[yellow]{weight}{times}[/]"
 
 
 def show_mails(console: Console, mailbox: Path) -> None:
