@@ -36,6 +36,15 @@ class LocalOptions(TypedDict, total=False):
     retry_policy: RetryPolicy
 
 
+#: capped where a human should know: the process then shows the trouble, and begins again by itself later
+_SHOWN = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=5,
+    non_retryable_error_types=PERMANENT_ERRORS,
+)
+
 #: a few statements in one transaction
 RECORD: Options = {"start_to_close_timeout": timedelta(seconds=30), "retry_policy": _PATIENT}
 
@@ -43,10 +52,13 @@ RECORD: Options = {"start_to_close_timeout": timedelta(seconds=30), "retry_polic
 LOOK_UP: LocalOptions = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": _PATIENT}
 
 #: a few requests to a source registry
-ONBOARD: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _PATIENT}
+ONBOARD: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _SHOWN}
+
+#: which images of a release set have no report yet
+PLAN: Options = {"start_to_close_timeout": timedelta(minutes=2), "retry_policy": _SHOWN}
 
 #: rules over stored reports
-EXAMINE: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _PATIENT}
+EXAMINE: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _SHOWN}
 
 
 #: priority keys: 1 is served first
@@ -60,7 +72,7 @@ def scan(publisher: str) -> Options:
         "task_queue": SCANNING_QUEUE,
         "start_to_close_timeout": timedelta(hours=2),
         "heartbeat_timeout": timedelta(seconds=60),
-        "retry_policy": _PATIENT,
+        "retry_policy": _SHOWN,
         "cancellation_type": ActivityCancellationType.TRY_CANCEL,
         "priority": Priority(priority_key=PUBLISHERS_PUSH, fairness_key=publisher),
     }
@@ -72,7 +84,7 @@ def publish(publisher: str) -> Options:
         "task_queue": SCANNING_QUEUE,
         "start_to_close_timeout": timedelta(hours=2),
         "heartbeat_timeout": timedelta(seconds=60),
-        "retry_policy": _PATIENT,
+        "retry_policy": _SHOWN,
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         "priority": Priority(priority_key=PUBLICATION_FIRST, fairness_key=publisher),
     }

@@ -1,7 +1,6 @@
 """Who somebody is, looked up when a command is judged."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from temporalio import activity
 
@@ -23,11 +22,11 @@ class PeopleActivities:
 
     @activity.defn
     async def standing_of(self, question: StandingQuestion) -> Standing:
-        """Roles towards one publisher; somebody unknown has none. `reply_by` is counted in working days from now."""
+        """Roles towards one publisher; somebody unknown has none. `reply_by` is counted in working days from `at`."""
         with translated():
             async with self.database.session() as session:
                 standing = await people.standing_of(session, question.actor, question.publisher)
-            reply_by = working_days.reply_by(datetime.now(UTC), self.policy.current().deadlines)
+            reply_by = working_days.reply_by(question.at, self.policy.current().deadlines)
             return standing.model_copy(update={"reply_by": reply_by})
 
     @activity.defn

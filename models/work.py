@@ -1,14 +1,19 @@
 """Orders: what a workflow hands to an activity or to another workflow. Ids and digests only."""
 
+from datetime import datetime
+
 from models.base import Message
 from models.content import Track
 from models.events import Examined
+from models.lifecycle import SubmissionState
 from models.policy import Remediation
 from models.products import ListingStatus, ProductState
 
 
 class SubmissionStart(Message):
-    """Starts a SubmissionWorkflow. The content manifest is stored under its digest."""
+    """Starts a SubmissionWorkflow. The content manifest is stored under its digest; `state` is what continue-as-new
+    carries over.
+    """
 
     id: str
     publisher: str
@@ -18,6 +23,7 @@ class SubmissionStart(Message):
     number: int
     track: Track = Track.VERSION
     certify: bool = False
+    state: SubmissionState | None = None
 
 
 class ProductStart(Message):
@@ -80,8 +86,11 @@ class ScanResult(Message):
 
 
 class StandingQuestion(Message):
+    """Who somebody is towards a publisher. `at` is when the command is judged: working days are counted from then."""
+
     actor: str
     publisher: str
+    at: datetime
 
 
 class MailShift(Message):

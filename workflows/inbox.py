@@ -1,16 +1,20 @@
 """The inbox: commands come as updates or as signals of the same name, and are judged when the inbox is drained."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities import options
+    from activities.people import PeopleActivities
     from models.base import Message
     from models.commands import Command
     from models.errors import NotAllowed
+    from models.publishers import Standing
+    from models.work import StandingQuestion
 
 A = TypeVar("A", bound=Message)
 
@@ -52,9 +56,35 @@ class Inbox(Generic[A]):
         self._letters.append(Letter(command, answer))
         return await answer
 
-    def drain(self) -> Iterator[Letter[A]]:
-        while self._letters:
-            yield self._letters.pop(0)
+    async def judge(
+        self,
+        publisher: str,
+        tell: Callable[[Command, Standing], A],
+        note: Callable[[Command, NotAllowed], None],
+    ) -> None:
+        """Judge the oldest letter by its actor's standing of this moment; a refused signal is noted.
+
+        Only the look-up is awaited: nothing can come between the judgement and the change that `tell` makes.
+        """
+        letter = self._letters.pop(0)
+        try:
+            standing = await _standing_of(letter.command.actor, publisher)
+            letter.answer(tell(letter.command, standing))
+        except NotAllowed as refusal:
+            letter.refuse(refusal)
+            if letter.signalled:
+                note(letter.command, refusal)
+
+
+async def _standing_of(actor: str, publisher: str) -> Standing:
+    """An outage of the database delays the answer; a look-up that can never succeed refuses the one command."""
+    question = StandingQuestion(actor=actor, publisher=publisher, at=workflow.now())
+    try:
+        return await workflow.execute_local_activity_method(PeopleActivities.standing_of, question, **options.LOOK_UP)
+    except FailureError as failure:
+        if is_cancelled_exception(failure):
+            raise
+        raise NotAllowed(f"The roles of {actor} could not be looked up: {failure.cause or failure}") from failure
 
 
 def told_by(answer: type[A], *commands: type[Command]) -> type:
@@ -96,10 +126,3 @@ def _typed(handler: F, command: type[Command], answer: type[Message] | None) -> 
 
 def _says(command: type[Command]) -> str:
     return (command.__doc__ or command.act).split("\n", 1)[0]
-
-
-async def cancelled(task: "asyncio.Task[Any]") -> None:
-    """Stop what a stage was doing and wait until it has let go; what it failed with no longer matters."""
-    if not task.done():
-        task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -5,7 +5,12 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import (
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
@@ -14,17 +19,20 @@ with workflow.unsafe.imports_passed_through():
     from activities.recording import RecordingActivities
     from models import events as e
     from models.addresses import submission_address
-    from models.commands import PRODUCT_COMMANDS, Supersede
+    from models.commands import PRODUCT_COMMANDS, Command, Supersede
     from models.errors import NotAllowed
+    from models.lifecycle import Stage
     from models.notices import NoticeKind
     from models.products import ListingStatus, NewSubmission, ProductSnapshot, ProductState, PublicationOrder, Submitted
+    from models.publishers import Standing
     from models.recording import Entry, ProductRecording
-    from models.work import ListingOrder, ProductStart, PublicationDone, StandingQuestion, SubmissionStart
+    from models.work import Admission, ListingOrder, ProductStart, PublicationDone, SubmissionStart
     from policies import product as life
-
-from workflows import search_attributes
-from workflows.inbox import Inbox, told_by
-from workflows.submission import SubmissionWorkflow
+    from workflows import search_attributes
+    from workflows.inbox import Inbox, told_by
+    from workflows.perseverance import Beside, cancelled, has_succeeded, persistently, root_cause
+    from workflows.submission import SubmissionWorkflow
+    from workflows.trail import Trail, entry_of
 
 
 class _Arrival:
@@ -32,7 +40,18 @@ class _Arrival:
 
     def __init__(self, new: NewSubmission) -> None:
         self.new = new
-        self.answer: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
+        self._answer: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
+
+    async def answered(self) -> Submitted:
+        return await self._answer
+
+    def answer(self, submitted: Submitted) -> None:
+        if not self._answer.done():
+            self._answer.set_result(submitted)
+
+    def refuse(self, refusal: NotAllowed) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(ApplicationError(str(refusal), type="NotAllowed", non_retryable=True))
 
 
 @workflow.defn
@@ -43,58 +62,90 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     def __init__(self, start: ProductStart) -> None:
         self.inbox: Inbox[ProductSnapshot] = Inbox()
         self._arrivals: list[_Arrival] = []
-        self._unrecorded: list[Entry] = []
+        self._trail = Trail()
+        self._trouble = ""
+        #: something is on its way to the registry, or the answer to it
+        self._registry_is_busy = False
         self._state = start.state or ProductState(id=start.id, publisher=start.publisher)
 
     @workflow.run
     async def run(self, start: ProductStart) -> None:
-        recorder = asyncio.create_task(self._keep_recording())
-        publisher = asyncio.create_task(self._publish_in_turn())
-        while not workflow.info().is_continue_as_new_suggested():
+        self._beside = Beside(self._trail.keep(self._record), self._tend_the_registry())
+        self._show()
+        while not self._may_begin_anew():
             await self._next_moment()
-            while self._arrivals:
+            if self._arrivals:
                 await self._welcome(self._arrivals.pop(0))
-            await self._answer_messages()
+            if self.inbox:
+                await self.inbox.judge(self._state.publisher, self._told, self._note_refusal)
             self._advance(life.hold_over(self._state, workflow.now()), Entry(event="hold_over", at=workflow.now()))
-        publisher.cancel()
-        await workflow.wait_condition(lambda: not self._unrecorded and workflow.all_handlers_finished())
-        recorder.cancel()
-        await asyncio.gather(publisher, recorder, return_exceptions=True)
-        workflow.continue_as_new(ProductStart(id=start.id, publisher=start.publisher, state=self._state))
+        await self._beside.let_go()
+        workflow.continue_as_new(start.model_copy(update={"state": self._state}))
 
     async def _next_moment(self) -> None:
-        """A message, or the end of a hold's term."""
+        """A message, the end of a hold's term, or the time to begin anew."""
         until = self._state.hold_until
         timeout = max(until - workflow.now(), timedelta(seconds=1)) if until else None
         try:
-            await workflow.wait_condition(lambda: bool(self._arrivals) or bool(self.inbox), timeout=timeout)
+            await workflow.wait_condition(
+                lambda: self._has_news() or self._may_begin_anew(),
+                timeout=timeout,
+                timeout_summary="the hold's term",
+            )
         except TimeoutError:
             return
+        self._beside.check()
+
+    def _has_news(self) -> bool:
+        return bool(self._arrivals) or bool(self.inbox) or self._beside.has_failed()
+
+    def _may_begin_anew(self) -> bool:
+        """A history that has grown long is begun anew when nothing is on its way: nobody's message gets lost."""
+        return (
+            workflow.info().is_continue_as_new_suggested()
+            and not self._registry_is_busy
+            and not (self._arrivals or self.inbox)
+            and self._trail.is_recorded
+            and workflow.all_handlers_finished()
+        )
 
     # --- submissions ----------------------------------------------------------------------------------------------
 
     async def _welcome(self, arrival: _Arrival) -> None:
-        """Number it, start its process, and tell the older one of its track that it is superseded."""
-        new = arrival.new
-        admission = await workflow.execute_local_activity_method(PeopleActivities.may_submit, new, **options.LOOK_UP)
         try:
-            if admission.problem:
-                raise NotAllowed(admission.problem)
-            change = life.submit(self._state, new, admission.clocks)
-        except NotAllowed as refused:
-            error = ApplicationError(str(refused), type="NotAllowed", non_retryable=True)
-            if not arrival.answer.done():
-                arrival.answer.set_exception(error)
-            return
+            arrival.answer(await self._submitted(arrival.new))
+        except NotAllowed as refusal:
+            arrival.refuse(refusal)
+
+    async def _submitted(self, new: NewSubmission) -> Submitted:
+        """Number it, start its process, and tell the older one of its track that it is superseded.
+
+        The state changes before anything is awaited: a signal that comes meanwhile changes the same state.
+        """
+        admission = await self._admission_of(new)
+        if admission.problem:
+            raise NotAllowed(admission.problem)
+        before, change = self._state, life.submit(self._state, new, admission.clocks)
         number = next(known.number for known in change.state.open if known.id == new.id)
-        if change.state is not self._state:
-            await self._start(new, number)
+        if change.state is not before:
+            self._advance(change, Entry(event="submit", at=workflow.now(), actor=new.actor, text=f"#{number}"))
+            try:
+                await self._start(new, number)
+            except WorkflowAlreadyStartedError as known:
+                self._state = life.closed(self._state, new.id)
+                raise NotAllowed(f"Submission {new.id} was handed in before.") from known
             if change.superseded:
-                await self._supersede(change.superseded, new)
-            event = Entry(event="submit", at=workflow.now(), actor=new.actor, text=f"#{number}")
-            self._advance(change, event)
-        if not arrival.answer.done():
-            arrival.answer.set_result(Submitted(submission=new.id, number=number, superseded=change.superseded))
+                command = Supersede(id=f"supersede-{new.id}", actor=new.actor, by=new.id)
+                await self._signal(change.superseded, "supersede", command)
+        return Submitted(submission=new.id, number=number, superseded=change.superseded)
+
+    async def _admission_of(self, new: NewSubmission) -> Admission:
+        try:
+            return await workflow.execute_local_activity_method(PeopleActivities.may_submit, new, **options.LOOK_UP)
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            return Admission(problem=f"The publisher could not be looked up: {root_cause(failure)}")
 
     async def _start(self, new: NewSubmission, number: int) -> None:
         await workflow.start_child_workflow(
@@ -111,12 +162,9 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
             id=submission_address(new.id),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            search_attributes=search_attributes.at_start(new.publisher, new.product),
+            search_attributes=search_attributes.at_start(new.publisher, new.product, Stage.ONBOARDING),
+            static_summary=f"Submission #{number}",
         )
-
-    async def _supersede(self, older: str, new: NewSubmission) -> None:
-        command = Supersede(id=f"supersede-{new.id}", actor=new.actor, by=new.id)
-        await self._signal(older, "supersede", command)
 
     async def _signal(self, submission: str, name: str, message: object) -> None:
         """A submission that has ended meanwhile need not be told any more."""
@@ -125,23 +173,57 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         except FailureError as gone:
             workflow.logger.info("%s was not told %s: %s", submission, name, gone)
 
-    # --- publication ----------------------------------------------------------------------------------------------
+    # --- the registry -----------------------------------------------------------------------------------------------
 
-    async def _publish_in_turn(self) -> None:
+    async def _tend_the_registry(self) -> None:
+        """One thing after the other; a revocation goes before any publication."""
         while True:
-            await workflow.wait_condition(lambda: bool(self._state.queue))
-            order = self._state.queue[0]
-            work = asyncio.create_task(self._publish(order))
-            # an undone approval leaves the queue, and with it its place here
-            await workflow.wait_condition(lambda: work.done() or order not in self._state.queue)  # noqa: B023
-            if not work.done():
-                work.cancel()
-            result = (await asyncio.gather(work, return_exceptions=True))[0]
-            if isinstance(result, BaseException):
-                continue
-            await self._conclude(order, result)
+            await workflow.wait_condition(lambda: self._listing_is_due() or self._publication_is_due())
+            self._registry_is_busy = True
+            if self._listing_is_due():
+                await self._list()
+            else:
+                await self._publish(self._state.queue[0])
+            self._registry_is_busy = False
 
-    async def _publish(self, order: PublicationOrder) -> PublicationDone:
+    def _listing_is_due(self) -> bool:
+        """The registry still shows what is revoked, or not what is recovered."""
+        return (self._state.status is ListingStatus.REVOKED) is not self._state.withdrawn
+
+    def _publication_is_due(self) -> bool:
+        """A copy may take hours: none is begun when the history is about to be."""
+        return bool(self._state.queue) and not workflow.info().is_continue_as_new_suggested()
+
+    async def _list(self) -> None:
+        """A revoked listing's manifests leave the registry; recovered, they come back."""
+        status = self._state.status
+        order = ListingOrder(product=self._state.id, status=status, revision=self._state.revision)
+        work = asyncio.create_task(persistently(lambda: self._apply(order), self._show))
+        await workflow.wait_condition(lambda: work.done() or not self._listing_is_due())
+        await cancelled(work)
+        self._show(trouble="")
+        if has_succeeded(work):
+            self._state = life.shown(self._state, withdrawn=status is ListingStatus.REVOKED)
+
+    async def _apply(self, order: ListingOrder) -> None:
+        await workflow.execute_activity_method(
+            PublicationActivities.apply_listing, order, **options.publish(self._state.publisher)
+        )
+
+    async def _publish(self, order: PublicationOrder) -> None:
+        """A recalled order leaves the queue, and with it its place here; a revocation interrupts."""
+        if life.is_live(self._state, order):
+            self._state = life.recall(self._state, order.submission)
+            await self._signal(order.submission, "published", e.Published(release=order.release))
+            return
+        work = asyncio.create_task(persistently(lambda: self._copy(order), self._show))
+        await workflow.wait_condition(lambda: work.done() or order not in self._state.queue or self._listing_is_due())
+        await cancelled(work)
+        self._show(trouble="")
+        if has_succeeded(work):
+            await self._conclude(order, work.result())
+
+    async def _copy(self, order: PublicationOrder) -> PublicationDone:
         return await workflow.execute_activity_method(
             PublicationActivities.publish, order, **options.publish(self._state.publisher)
         )
@@ -153,65 +235,40 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
             await self._signal(order.submission, "publication_failed", e.PublicationFailed(reason=done.problem))
             return
         change = life.published(self._state, order)
-        self._advance(
-            change, Entry(event="published", at=workflow.now(), text=order.submission, notices=change.notices)
-        )
+        self._advance(change, Entry(event="published", at=workflow.now(), text=order.submission))
         await self._signal(order.submission, "published", e.Published(release=order.release))
 
     # --- decisions on the listing -----------------------------------------------------------------------------------
 
-    async def _answer_messages(self) -> None:
-        for letter in self.inbox.drain():
-            command = letter.command
-            question = StandingQuestion(actor=command.actor, publisher=self._state.publisher)
-            standing = await workflow.execute_local_activity_method(
-                PeopleActivities.standing_of, question, **options.LOOK_UP
-            )
-            entry = Entry(
-                event=command.act, at=workflow.now(), actor=command.actor, command=command.id, text=command.text
-            )
-            try:
-                change = life.tell(self._state, command, standing, workflow.now())
-            except NotAllowed as refusal:
-                letter.refuse(refusal)
-                if letter.signalled:
-                    refused = {"refused": str(refusal)[:1000], "notices": (NoticeKind.COMMAND_REFUSED,)}
-                    revised = self._state.model_copy(update={"revision": self._state.revision + 1})
-                    self._advance(life.Change(revised), entry.model_copy(update=refused))
-                continue
-            before = self._state.status
-            self._advance(change, entry.model_copy(update={"notices": change.notices}))
-            letter.answer(self.snapshot())
-            await self._list(before)
+    def _told(self, command: Command, standing: Standing) -> ProductSnapshot:
+        self._advance(life.tell(self._state, command, standing, workflow.now()), entry_of(command))
+        return self.snapshot()
 
-    async def _list(self, before: ListingStatus) -> None:
-        """A revoked listing's manifests leave the registry; recovered, they come back."""
-        after = self._state.status
-        if before is not after and ListingStatus.REVOKED in (before, after):
-            order = ListingOrder(product=self._state.id, status=after, revision=self._state.revision)
-            await workflow.execute_activity_method(
-                PublicationActivities.apply_listing, order, **options.publish(self._state.publisher)
-            )
+    def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:
+        """Kept in the audit trail and answered by mail: whoever sent a signal waits for no answer."""
+        revised = self._state.model_copy(update={"revision": self._state.revision + 1})
+        change = life.Change(revised, (NoticeKind.COMMAND_REFUSED,))
+        self._advance(change, entry_of(command, refused=str(refusal)[:1000], private=True))
 
     def _advance(self, change: life.Change, entry: Entry) -> None:
+        """Every recorded change goes through here; an event that changed nothing leaves no trace."""
         if change.state is self._state:
             return
-        self._state = change.state
-        workflow.set_current_details(_details(self._state))
-        if change.notices and not entry.notices:
-            entry = entry.model_copy(update={"notices": change.notices})
-        self._unrecorded.append(entry)
+        before, self._state = self._state, change.state
+        if updates := search_attributes.of_product(before, self._state):
+            workflow.upsert_search_attributes(updates)
+        self._show()
+        self._trail.add(entry.model_copy(update={"notices": change.notices}))
 
-    async def _keep_recording(self) -> None:
-        while True:
-            await workflow.wait_condition(lambda: bool(self._unrecorded))
-            entries = tuple(self._unrecorded)
-            await workflow.execute_activity_method(
-                RecordingActivities.record_product,
-                ProductRecording(snapshot=self.snapshot(), entries=entries),
-                **options.RECORD,
-            )
-            self._unrecorded = self._unrecorded[len(entries) :]
+    def _show(self, trouble: str | None = None) -> None:
+        """The Temporal UI reads like a status page, with the hub's own trouble if there is any."""
+        if trouble is not None:
+            self._trouble = trouble
+        workflow.set_current_details("\n".join(filter(None, (_details(self._state), self._trouble))))
+
+    async def _record(self, entries: tuple[Entry, ...]) -> None:
+        recording = ProductRecording(snapshot=self.snapshot(), entries=entries)
+        await workflow.execute_activity_method(RecordingActivities.record_product, recording, **options.RECORD)
 
     # --- what others tell and ask ---------------------------------------------------------------------------------
 
@@ -220,22 +277,25 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         """A new submission whose content is stored; answers its number."""
         arrival = _Arrival(new)
         self._arrivals.append(arrival)
-        return await arrival.answer
+        return await arrival.answered()
 
     @workflow.signal
     def publish(self, order: PublicationOrder) -> None:
         """An approved submission asks to be published."""
         self._state = life.order(self._state, order)
+        self._show()
 
     @workflow.signal
     def recall(self, submission: str) -> None:
         """The approval was undone: not to be published if that is still possible."""
         self._state = life.recall(self._state, submission)
+        self._show()
 
     @workflow.signal
     def submission_closed(self, submission: str) -> None:
         """Withdrawn or closed for good."""
         self._state = life.closed(self._state, submission)
+        self._show()
 
     @workflow.query
     def snapshot(self) -> ProductSnapshot:

@@ -3,9 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.reconciling import ReconcileActivities
-
     from activities import options
+    from activities.reconciling import ReconcileActivities
     from models.work import Repaired
 
 

@@ -1,12 +1,15 @@
 """The one registry of search attributes: what ops can list runs by. They are not encrypted: ids and states only."""
 
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
-    from models.lifecycle import SubmissionState
+    from models.lifecycle import Stage, SubmissionState
+    from models.products import ProductState
+    from models.publishers import ApplicationState
 
 PUBLISHER = SearchAttributeKey.for_keyword("Publisher")
 PRODUCT = SearchAttributeKey.for_keyword("Product")
@@ -26,25 +29,49 @@ REGISTRY: dict[str, str] = {
 }
 
 
-def at_start(publisher: str, product: str = "") -> TypedSearchAttributes:
-    """Who it is about; never changes, so it costs nothing later."""
+def at_start(publisher: str, product: str = "", stage: Stage | None = None) -> TypedSearchAttributes:
+    """Who it is about and where it begins: written with the start, it costs no action of its own."""
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(PUBLISHER, publisher)]
     if product:
         pairs.append(SearchAttributePair(PRODUCT, product))
+    if stage is not None:
+        pairs.append(SearchAttributePair(STAGE, str(stage)))
     return TypedSearchAttributes(pairs)
 
 
-def changes(before: SubmissionState | None, after: SubmissionState) -> list[SearchAttributeUpdate[Any]]:
+def of_submission(before: SubmissionState, after: SubmissionState) -> list[SearchAttributeUpdate[Any]]:
     """Only what differs is written: every attribute costs bytes in the history."""
-    updates: list[SearchAttributeUpdate[Any]] = []
-    if before is None or before.stage is not after.stage:
-        updates.append(STAGE.value_set(str(after.stage)))
-    if after.iteration != (before.iteration if before else 1):
+    deadline, deadline_before = after.deadline, before.deadline
+    updates = _stage_and_due(
+        before.stage,
+        after.stage,
+        deadline_before.due if deadline_before else None,
+        deadline.due if deadline else None,
+    )
+    if after.iteration != before.iteration:
         updates.append(ITERATION.value_set(after.iteration))
-    due = after.deadline.due if after.deadline else None
-    if due != (before.deadline.due if before and before.deadline else None):
-        updates.append(DUE.value_set(due) if due else DUE.value_unset())
-    overdue = bool(after.deadline and after.deadline.overdue)
-    if overdue != bool(before and before.deadline and before.deadline.overdue):
+    overdue = bool(deadline and deadline.overdue)
+    if overdue != bool(deadline_before and deadline_before.overdue):
         updates.append(OVERDUE.value_set(overdue))
+    return updates
+
+
+def of_product(before: ProductState, after: ProductState) -> list[SearchAttributeUpdate[Any]]:
+    """Due is when a hold turns into a revocation."""
+    return _stage_and_due(before.status, after.status, before.hold_until, after.hold_until)
+
+
+def of_application(before: ApplicationState, after: ApplicationState) -> list[SearchAttributeUpdate[Any]]:
+    stage_before = before.status if before.revision else ""
+    return _stage_and_due(stage_before, after.status, before.due, after.due)
+
+
+def _stage_and_due(
+    stage_before: str, stage: str, due_before: datetime | None, due: datetime | None
+) -> list[SearchAttributeUpdate[Any]]:
+    updates: list[SearchAttributeUpdate[Any]] = []
+    if stage != stage_before:
+        updates.append(STAGE.value_set(str(stage)))
+    if due != due_before:
+        updates.append(DUE.value_set(due) if due else DUE.value_unset())
     return updates

@@ -1,37 +1,40 @@
 """The story of a submission: what the run does by itself, and what it is told."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
     from activities.examination import ExaminationActivities
     from activities.onboarding import OnboardingActivities
-    from activities.people import PeopleActivities
     from activities.recording import RecordingActivities
     from models import events as e
     from models.addresses import product_address, scan_address
-    from models.commands import SUBMISSION_COMMANDS
+    from models.commands import SUBMISSION_COMMANDS, Command
     from models.content import Track
-    from models.errors import LONGEST_MESSAGE, NotAllowed
+    from models.errors import NotAllowed
     from models.lifecycle import Snapshot, Stage, SubmissionState
     from models.notices import NoticeKind
     from models.products import PublicationOrder
     from models.publishers import Standing
     from models.recording import Entry, SubmissionRecording
-    from models.work import Examination, IterationOrder, ScanOrder, StandingQuestion, SubmissionStart
+    from models.work import Examination, IterationOrder, ScanOrder, SubmissionStart
     from policies import lifecycle, words
     from policies.stages import Change
+    from workflows import search_attributes
+    from workflows.inbox import Inbox, told_by
+    from workflows.perseverance import Beside, cancelled, persistently
+    from workflows.scan import ScanWorkflow
+    from workflows.trail import Trail, entry_of
 
-from workflows import search_attributes
-from workflows.inbox import Inbox, Letter, cancelled, told_by
-from workflows.scan import ScanWorkflow
-
-#: before a stage's work that failed is begun again
-_BEGIN_AGAIN = timedelta(minutes=1)
+#: stages in which the run itself does something; in the others people are at turn, and only the clock runs
+_BUSY = frozenset({Stage.ONBOARDING, Stage.CHECKING, Stage.PUBLISHING})
+#: a publication that nobody has answered is ordered again: the product may have been reset, and publishes once
+_ORDER_AGAIN = timedelta(days=1)
 
 
 @workflow.defn
@@ -42,8 +45,10 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
     def __init__(self, start: SubmissionStart) -> None:
         self.inbox: Inbox[Snapshot] = Inbox()
         self._events: list[e.MachineEvent] = []
-        self._unrecorded: list[Entry] = []
-        self._state = SubmissionState(
+        self._trail = Trail()
+        self._trouble = ""
+        self._ordered: asyncio.Future[None] | None = None
+        self._state = start.state or SubmissionState(
             id=start.id,
             publisher=start.publisher,
             product=start.product,
@@ -56,46 +61,59 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
 
     @workflow.run
     async def run(self, start: SubmissionStart) -> Snapshot:
-        recorder = asyncio.create_task(self._keep_recording())
+        self._beside = Beside(self._trail.keep(self._record))
         while not self._state.closed:
             await self._one_stage()
+            if self._may_begin_anew():
+                await self._beside.let_go()
+                workflow.continue_as_new(start.model_copy(update={"state": self._state}))
         await self._tell_product()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        await recorder
+        await self._answer_latecomers()
+        await self._beside.let_go()
         return self.snapshot()
 
     async def _one_stage(self) -> None:
         """Do the stage's own work until it ends or a message moves the submission on, whichever comes first."""
         stage, task = self._state.stage, self._task()
-        work = asyncio.create_task(self._work_until_it_ends())
-        while self._task() == task:
-            await workflow.wait_condition(lambda: work.done() or bool(self.inbox) or bool(self._events))
+        self._show(trouble="")
+        work = asyncio.create_task(persistently(self._work, self._show))
+        while self._task() == task and not self._may_begin_anew():
+            await workflow.wait_condition(lambda: work.done() or self._has_news() or self._may_begin_anew())
             await self._answer_messages()
             if self._task() == task and work.done():
                 self._happened(work.result())
+                break
         await cancelled(work)
         if stage is Stage.PUBLISHING and self._state.stage is Stage.READY:
-            product = workflow.get_external_workflow_handle(product_address(self._state.product))
-            await product.signal("recall", self._state.id)
+            await self._recall()
+
+    def _has_news(self) -> bool:
+        return bool(self._events) or bool(self.inbox) or self._beside.has_failed()
 
     def _task(self) -> tuple[object, ...]:
         """What the run is busy with: only when this changes is the work begun anew (a note disturbs no scan)."""
-        deadline = self._state.deadline
-        moment = deadline.next_moment if deadline and not self._state.paused else None
-        return self._state.stage, self._state.iteration, moment
+        return self._state.stage, self._state.iteration, self._moment()
 
-    async def _work_until_it_ends(self) -> e.MachineEvent:
-        """A tool of the hub that fails for good, or a scan that somebody terminated, is begun again: never stuck."""
-        while True:
-            try:
-                return await self._work()
-            except FailureError as failure:
-                if is_cancelled_exception(failure):
-                    raise
-                workflow.logger.warning("the stage's work failed and is begun again: %s", failure.cause)
-                trouble = f"{words.status_page(self._state)}\n- retrying after: {failure.cause or failure}"
-                workflow.set_current_details(trouble[:LONGEST_MESSAGE])
-                await workflow.sleep(_BEGIN_AGAIN)
+    def _moment(self) -> datetime | None:
+        """When the clock strikes next."""
+        deadline = self._state.deadline
+        return deadline.next_moment if deadline and not self._state.paused else None
+
+    def _may_begin_anew(self) -> bool:
+        """A history that has grown long is begun anew while people think, with nothing on its way."""
+        return workflow.info().is_continue_as_new_suggested() and self._state.stage not in _BUSY and self._is_at_rest()
+
+    def _is_at_rest(self) -> bool:
+        unanswered = bool(self.inbox) or bool(self._events) or not workflow.all_handlers_finished()
+        return self._trail.is_recorded and not unanswered
+
+    async def _answer_latecomers(self) -> None:
+        """Whoever wrote while the run was closing gets a clear refusal; it ends when all of it is recorded."""
+        while not self._is_at_rest():
+            await workflow.wait_condition(lambda: self._has_news() or self._is_at_rest())
+            await self._answer_messages()
+
+    # --- the stages' own work -----------------------------------------------------------------------------------
 
     async def _work(self) -> e.MachineEvent:
         """What the run does by itself in this stage; its end is an event like any command."""
@@ -123,17 +141,18 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             ScanWorkflow.run,
             ScanOrder(publisher=self._state.publisher, order=self._order()),
             id=scan_address(self._state.id, self._state.iteration),
+            # whoever withdraws does not wait until every scanner has heard of it
+            cancellation_type=workflow.ChildWorkflowCancellationType.TRY_CANCEL,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
         )
         return result.examined
 
     async def _clock(self) -> e.ClockStruck:
-        deadline = self._state.deadline
-        moment = deadline.next_moment if deadline and not self._state.paused else None
-        if moment is None:
+        moment, deadline = self._moment(), self._state.deadline
+        if moment is None or deadline is None:
             await workflow.wait_condition(lambda: False)
-        else:
-            await workflow.sleep(max(moment - workflow.now(), timedelta(seconds=1)))
+            raise AssertionError  # the wait ends only by cancellation
+        await workflow.sleep(max(moment - workflow.now(), timedelta(seconds=1)), summary=deadline.kind)
         return e.ClockStruck()
 
     async def _order_publication(self) -> e.MachineEvent:
@@ -145,16 +164,32 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             release=self._state.release,
             revision=self._state.revision,
         )
-        product = workflow.get_external_workflow_handle(product_address(self._state.product))
-        await product.signal("publish", order)
-        await workflow.wait_condition(lambda: False)
-        raise AssertionError  # the wait ends only by cancellation
+        while True:
+            # once sent it is not taken back half-way: a recall must never arrive before the order that it recalls
+            self._ordered = asyncio.ensure_future(self._product().signal("publish", order))
+            await asyncio.shield(self._ordered)
+            await workflow.sleep(_ORDER_AGAIN, summary="order publication again")
+
+    async def _recall(self) -> None:
+        """The approval was undone: not to be published if that is still possible."""
+        if self._ordered is not None:
+            await asyncio.gather(self._ordered, return_exceptions=True)
+        await self._tell("recall")
 
     async def _tell_product(self) -> None:
         """A published submission is known to its product already, a superseded one as well."""
         if self._state.stage in (Stage.WITHDRAWN, Stage.CLOSED):
-            product = workflow.get_external_workflow_handle(product_address(self._state.product))
-            await product.signal("submission_closed", self._state.id)
+            await self._tell("submission_closed")
+
+    async def _tell(self, what: str) -> None:
+        """A product whose process somebody has ended need not know any more."""
+        try:
+            await self._product().signal(what, self._state.id)
+        except FailureError as gone:
+            workflow.logger.warning("the product was not told %s: %s", what, gone)
+
+    def _product(self) -> "workflow.ExternalWorkflowHandle[Any]":
+        return workflow.get_external_workflow_handle(product_address(self._state.product))
 
     def _order(self) -> IterationOrder:
         state = self._state
@@ -165,39 +200,24 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
     # --- changes of state ---------------------------------------------------------------------------------------
 
     async def _answer_messages(self) -> None:
+        """What has happened first; then one letter, so that no flood of them holds up the run's own work."""
+        self._beside.check()
         while self._events:
             self._happened(self._events.pop(0))
-        for letter in self.inbox.drain():
-            try:
-                standing = await self._standing_of(letter)
-                self._told(letter, standing)
-                letter.answer(self.snapshot())
-            except NotAllowed as refusal:
-                letter.refuse(refusal)
-                if letter.signalled:
-                    self._note_refusal(letter, refusal)
+        if self.inbox:
+            await self.inbox.judge(self._state.publisher, self._told, self._note_refusal)
 
-    async def _standing_of(self, letter: Letter[Snapshot]) -> Standing:
-        question = StandingQuestion(actor=letter.command.actor, publisher=self._state.publisher)
-        return await workflow.execute_local_activity_method(PeopleActivities.standing_of, question, **options.LOOK_UP)
-
-    def _told(self, letter: Letter[Snapshot], standing: Standing) -> None:
-        """No await: nothing can come between the judgement and the change."""
-        command = letter.command
+    def _told(self, command: Command, standing: Standing) -> Snapshot:
         change = lifecycle.tell(self._state, command, standing, workflow.now())
-        self._advance(
-            change,
-            Entry(
-                event=command.act,
-                at=workflow.now(),
-                actor=command.actor,
-                command=command.id,
-                text=command.text,
-                notices=change.notices,
-                waiver=change.waiver,
-                private=command.act in ("note", "assign"),
-            ),
-        )
+        private = command.act in ("note", "assign")
+        self._advance(change, entry_of(command, notices=change.notices, waiver=change.waiver, private=private))
+        return self.snapshot()
+
+    def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:
+        """Kept in the audit trail and answered by mail: whoever sent a signal waits for no answer."""
+        revised = Change(self._state.model_copy(update={"revision": self._state.revision + 1}))
+        notices = (NoticeKind.COMMAND_REFUSED,)
+        self._advance(revised, entry_of(command, refused=str(refusal)[:1000], notices=notices, private=True))
 
     def _happened(self, event: e.MachineEvent) -> None:
         change = lifecycle.happen(self._state, event, workflow.now())
@@ -210,40 +230,20 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         if change.state is self._state:
             return
         before, self._state = self._state, change.state
-        if updates := search_attributes.changes(before, self._state):
+        if updates := search_attributes.of_submission(before, self._state):
             workflow.upsert_search_attributes(updates)
-        workflow.set_current_details(words.status_page(self._state))
-        self._unrecorded.append(entry)
+        self._show()
+        self._trail.add(entry)
 
-    def _note_refusal(self, letter: Letter[Snapshot], refusal: NotAllowed) -> None:
-        command = letter.command
-        revised = self._state.model_copy(update={"revision": self._state.revision + 1})
-        self._advance(
-            Change(revised),
-            Entry(
-                event=command.act,
-                at=workflow.now(),
-                actor=command.actor,
-                command=command.id,
-                text=command.text,
-                refused=str(refusal)[:1000],
-                notices=(NoticeKind.COMMAND_REFUSED,),
-                private=True,
-            ),
-        )
+    def _show(self, trouble: str | None = None) -> None:
+        """The Temporal UI reads like a status page, with the hub's own trouble if there is any."""
+        if trouble is not None:
+            self._trouble = trouble
+        workflow.set_current_details("\n".join(filter(None, (words.status_page(self._state), self._trouble))))
 
-    async def _keep_recording(self) -> None:
-        """Projection follows the authority: a slow database delays the record, never a decision."""
-        while True:
-            await workflow.wait_condition(lambda: bool(self._unrecorded) or self._state.closed)
-            if not self._unrecorded:
-                return
-            entries, self._unrecorded = tuple(self._unrecorded), []
-            await workflow.execute_activity_method(
-                RecordingActivities.record_submission,
-                SubmissionRecording(snapshot=self.snapshot(), entries=entries),
-                **options.RECORD,
-            )
+    async def _record(self, entries: tuple[Entry, ...]) -> None:
+        recording = SubmissionRecording(snapshot=self.snapshot(), entries=entries)
+        await workflow.execute_activity_method(RecordingActivities.record_submission, recording, **options.RECORD)
 
     # --- what others tell and ask -------------------------------------------------------------------------------
 
