@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from models import commands as c
+from models.content import Track
 from models.errors import NotAllowed
 from models.lifecycle import Proposal, ProposedAct
 from models.notices import NoticeKind as N
 from models.policy import Remediation
 from models.products import (
+    ListingBefore,
     ListingStatus,
     NewSubmission,
     OpenSubmission,
@@ -33,8 +35,12 @@ def submit(state: ProductState, new: NewSubmission, clocks: Remediation) -> Chan
     """Number a submission. A newer one of the same track supersedes the older, unless that is being published."""
     if new.publisher != state.publisher:
         raise NotAllowed("This product belongs to another publisher.")
+    if new.product != state.id:
+        raise NotAllowed(f"This is the process of the product {state.id}, not of {new.product}.")
     if any(known.id == new.id for known in state.open):
         return Change(state)
+    if new.id in state.seen:
+        raise NotAllowed(f"Submission {new.id} was handed in before.")
     publishing = {order.submission for order in state.queue}
     older = next((o for o in state.open if o.track is new.track and o.id not in publishing), None)
     number = state.numbered + 1
@@ -44,16 +50,17 @@ def submit(state: ProductState, new: NewSubmission, clocks: Remediation) -> Chan
             "clocks": clocks,
             "numbered": number,
             "open": (*kept, OpenSubmission(id=new.id, number=number, track=new.track)),
+            "seen": (*state.seen, new.id)[-_REMEMBERED:],
         }
     )
     return Change(_revised(changed), superseded=older.id if older else "")
 
 
 def order(state: ProductState, publication: PublicationOrder) -> ProductState:
-    """Queue a publication; ordered again (same submission), it is queued once."""
-    if any(queued.submission == publication.submission for queued in state.queue):
+    """Queue a publication; ordered again, it is queued once. A submission's newer order takes the older one's place."""
+    if publication in state.queue:
         return state
-    return state.model_copy(update={"queue": (*state.queue, publication)})
+    return state.model_copy(update={"queue": (*recall(state, publication.submission).queue, publication)})
 
 
 def recall(state: ProductState, submission: str) -> ProductState:
@@ -67,25 +74,45 @@ def closed(state: ProductState, submission: str) -> ProductState:
 
 
 def published(state: ProductState, publication: PublicationOrder) -> Change:
-    """A new version in the catalog also ends a hold or a revocation: it is the way to mend one."""
+    """A new version in the catalog also ends a hold or a revocation: it is the way to mend one.
+
+    A listing edit brings no image, so it mends nothing and is no release. A proposal still waits for its approver.
+    """
+    done = _without(closed(state, publication.submission), publication)
+    update = {"content": publication.content, "submission": publication.submission}
+    if publication.track is Track.LISTING:
+        return Change(_revised(done.model_copy(update=update)))
     recovered = state.status in (ListingStatus.HOLD, ListingStatus.REVOKED)
-    done = recall(closed(state, publication.submission), publication.submission)
-    update = {
+    update |= {
         "status": ListingStatus.PUBLISHED,
         "release": publication.release or state.release,
-        "content": publication.content,
-        "submission": publication.submission,
         "reason": "",
         "hold_until": None,
-        "proposal": None,
         "before": None,
+        "withdrawn": False,
     }
     notices = (N.RECOVERED, N.RELEASE_PUBLISHED) if recovered else (N.RELEASE_PUBLISHED,)
     return Change(_revised(done.model_copy(update=update)), notices)
 
 
+def is_live(state: ProductState, publication: PublicationOrder) -> bool:
+    """Ordered again after it was published: told again, published once."""
+    return (publication.submission, publication.content) == (state.submission, state.content)
+
+
+def shown(state: ProductState, *, withdrawn: bool) -> ProductState:
+    """The registry has done what a revocation or a recovery asks of it."""
+    return state.model_copy(update={"withdrawn": withdrawn})
+
+
 def failed(state: ProductState, publication: PublicationOrder) -> ProductState:
-    return recall(state, publication.submission)
+    """Trying again cannot help: the order leaves the queue, the submission stays open."""
+    return _without(state, publication)
+
+
+def _without(state: ProductState, publication: PublicationOrder) -> ProductState:
+    """A newer order of the same submission stays."""
+    return state.model_copy(update={"queue": tuple(queued for queued in state.queue if queued != publication)})
 
 
 def tell(state: ProductState, command: c.Command, standing: Standing, now: datetime) -> Change:
@@ -93,6 +120,8 @@ def tell(state: ProductState, command: c.Command, standing: Standing, now: datet
     if command.id in state.seen:
         return Change(state)
     demand(PRODUCT_RIGHTS, command, standing)
+    if command.release and command.release != state.release:
+        raise NotAllowed(f"That was about release set {command.release}, which is not the published one now.")
     change = _judged(state, command, now)
     seen = (*state.seen, command.id)[-_REMEMBERED:]
     return change._replace(state=_revised(change.state.model_copy(update={"seen": seen})))
@@ -105,18 +134,19 @@ def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
             return _proposed(state, ProposedAct.HOLD, command, N.HOLD_PROPOSED)
         case c.Revoke() if state.status in live and state.proposal is None:
             return _proposed(state, ProposedAct.REVOKE, command, N.REVOCATION_PROPOSED)
-        case c.Recover() if state.status in (ListingStatus.HOLD, ListingStatus.REVOKED):
-            return Change(_listed(state, ListingStatus.PUBLISHED, "", None, command.actor), (N.RECOVERED,))
+        case c.Recover() if state.status in (ListingStatus.HOLD, ListingStatus.REVOKED) and state.proposal is None:
+            decided = state.model_copy(update={"before": _before(state, now), "decided_by": command.actor})
+            return Change(_listed(decided, ListingStatus.PUBLISHED), (N.RECOVERED,))
+        case c.Confirm() | c.Decline() if state.proposal is not None and state.proposal.actor == command.actor:
+            raise NotAllowed("The approver is not the proposer: somebody else confirms or declines.")
         case c.Confirm() if state.proposal is not None:
-            if state.proposal.actor == command.actor:
-                raise NotAllowed("The approver is not the proposer: somebody else has to confirm.")
             return _confirmed(state, state.proposal, command.actor, now)
         case c.Decline() if state.proposal is not None:
             return Change(state.model_copy(update={"proposal": None}), (N.PROPOSAL_DECLINED,))
         case c.Undo() if state.proposal is not None:
             return Change(state.model_copy(update={"proposal": None}))
         case c.Undo() if state.before is not None:
-            return Change(_listed(state, state.before, "", None, command.actor), (N.CORRECTION,))
+            return _undone(state, state.before, command.actor, now)
         case _:
             waiting = f", with a proposal to {state.proposal.act}" if state.proposal else ""
             raise NotAllowed(f"{command.act} does not apply: the listing is {state.status}{waiting}.")
@@ -126,35 +156,41 @@ def _proposed(state: ProductState, act: ProposedAct, command: c.Command, notice:
     if not command.text.strip():
         raise NotAllowed("Say why: the public and the publisher see the reason.")
     proposal = Proposal(act=act, actor=command.actor, text=command.text)
-    return Change(state.model_copy(update={"proposal": proposal}), (notice,))
+    return Change(state.model_copy(update={"proposal": proposal, "before": None}), (notice,))
 
 
 def _confirmed(state: ProductState, proposal: Proposal, actor: str, now: datetime) -> Change:
+    decided = state.model_copy(update={"before": _before(state, now), "decided_by": actor})
     if proposal.act is ProposedAct.HOLD:
         until = now + timedelta(days=state.clocks.hold_days)
-        return Change(_listed(state, ListingStatus.HOLD, proposal.text, until, actor), (N.ON_HOLD,))
-    return Change(_listed(state, ListingStatus.REVOKED, proposal.text, None, actor), (N.REVOKED,))
+        return Change(_listed(decided, ListingStatus.HOLD, proposal.text, until), (N.ON_HOLD,))
+    return Change(_listed(decided, ListingStatus.REVOKED, proposal.text), (N.REVOKED,))
+
+
+def _undone(state: ProductState, before: ListingBefore, actor: str, now: datetime) -> Change:
+    """The latest decision is taken back, once; a hold that comes back has as much time as it had left."""
+    until = before.hold_until and before.hold_until + (now - before.at)
+    decided = state.model_copy(update={"before": None, "decided_by": actor})
+    return Change(_listed(decided, before.status, before.reason, until), (N.CORRECTION,))
 
 
 def hold_over(state: ProductState, now: datetime) -> Change:
     """A hold lasts at most its term, then the listing is revoked: the policy's clock acts alone (domain.md)."""
     if state.status is not ListingStatus.HOLD or state.hold_until is None or state.hold_until > now:
         return Change(state)
-    return Change(_revised(_listed(state, ListingStatus.REVOKED, state.reason, None, "")), (N.REVOKED,))
+    # nobody's decision: there is nothing to undo, but a revoked listing can be recovered
+    by_itself = state.model_copy(update={"before": None, "decided_by": ""})
+    return Change(_revised(_listed(by_itself, ListingStatus.REVOKED, state.reason)), (N.REVOKED,))
+
+
+def _before(state: ProductState, now: datetime) -> ListingBefore:
+    return ListingBefore(status=state.status, at=now, reason=state.reason, hold_until=state.hold_until)
 
 
 def _listed(
-    state: ProductState, status: ListingStatus, reason: str, until: datetime | None, actor: str
+    state: ProductState, status: ListingStatus, reason: str = "", until: datetime | None = None
 ) -> ProductState:
-    update = {
-        "status": status,
-        "reason": reason,
-        "hold_until": until,
-        "proposal": None,
-        "before": state.status,
-        "decided_by": actor,
-    }
-    return state.model_copy(update=update)
+    return state.model_copy(update={"status": status, "reason": reason, "hold_until": until, "proposal": None})
 
 
 def _revised(state: ProductState) -> ProductState:
