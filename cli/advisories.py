@@ -1,12 +1,15 @@
 """Advisories: what the scanner knows of vulnerabilities."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli.context import Json, console, load_settings, runs, write_json
-from scanning.advisories import AdvisoryStore
+from cli.context import Json, complaints, console, load_settings, runs, write_json
+from models.errors import NotFound
+from scanning.advisories import AdvisoryStore, Imported
 
 app = typer.Typer(no_args_is_help=True, help="Advisories (OSV) that images are matched against.")
 
@@ -14,21 +17,55 @@ app = typer.Typer(no_args_is_help=True, help="Advisories (OSV) that images are m
 @app.command("import")
 @runs
 async def import_(
-    place: Annotated[str, typer.Argument(help="OSV export: .jsonl, .json, .zip, a folder of these, or a URL.")],
+    places: Annotated[
+        list[str] | None, typer.Argument(help="OSV exports: .jsonl, .json, .zip, a folder of these, or a URL.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Scores by CVE for records without one: {CVE: [[source, vector, score]]}.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Bring in an OSV export; imported again, only what changed is written."""
-    settings = load_settings()
-    settings.advisories_place.parent.mkdir(parents=True, exist_ok=True)
-    store = AdvisoryStore(settings.advisories_place)
-    imported = await asyncio.to_thread(store.import_from, place)
+    """Bring in OSV exports; imported again, only what changed is written."""
+    if not places and scores is None:
+        raise NotFound("Say what to import: an OSV export, a folder or URL of one, or --scores FILE.")
+    store = AdvisoryStore(load_settings().advisories_place)
+    added = changed = skipped = 0
+    for place in places or ():
+        imported = await _import(store, place)
+        added, changed, skipped = added + imported.added, changed + imported.changed, skipped + imported.skipped
+    scored = await asyncio.to_thread(store.import_scores, scores) if scores is not None else 0
+    total, snapshot = await asyncio.to_thread(store.count), await asyncio.to_thread(store.snapshot)
     if json_:
-        write_json({"added": imported.added, "changed": imported.changed, "total": imported.total,
-                    "skipped": imported.skipped, "snapshot": store.snapshot()})
+        write_json(
+            {
+                "added": added,
+                "changed": changed,
+                "skipped": skipped,
+                "scores": scored,
+                "total": total,
+                "snapshot": snapshot,
+            }
+        )
         return
-    console.print(f"{imported.added:,} added, {imported.changed:,} changed, {imported.total:,} advisories in all.")
-    if imported.skipped:
-        console.print(f"{imported.skipped:,} could not be read and were skipped.")
+    console.print(f"{added:,} added, {changed:,} changed, {total:,} advisories in all.")
+    if scores is not None:
+        console.print(f"{scored:,} new scores.")
+    if skipped:
+        console.print(f"{skipped:,} could not be read and were skipped.")
+
+
+async def _import(store: AdvisoryStore, place: str) -> Imported:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.completed:,} records"),
+        TimeElapsedColumn(),
+        console=complaints,
+        transient=True,
+        disable=not complaints.is_terminal,
+    ) as progress:
+        task = progress.add_task(place, total=None)
+        return await asyncio.to_thread(store.import_from, place, lambda count: progress.update(task, completed=count))
 
 
 @app.command()
@@ -39,8 +76,8 @@ async def status(json_: Json = False) -> None:
     count, snapshot = await asyncio.to_thread(store.count), await asyncio.to_thread(store.snapshot)
     if json_:
         write_json({"advisories": count, "snapshot": snapshot})
-        return
-    if not count:
-        console.print("No advisories yet: scans find components, but no vulnerabilities. wharfinger advisories import PATH|URL")
-        return
-    console.print(f"{count:,} advisories, snapshot {snapshot}")
+    elif not count:
+        console.print("No advisories yet: scans find components, but no vulnerabilities.")
+        console.print("Bring some in: wharfinger advisories import PATH|URL")
+    else:
+        console.print(f"{count:,} advisories, snapshot {snapshot}", soft_wrap=True)
