@@ -4,7 +4,6 @@ Distinct (ecosystem, name) is the unit: an inverted index answers which records 
 to date with every change, so that asking for it costs nothing.
 """
 
-import gzip
 import hashlib
 import json
 import sqlite3
@@ -14,19 +13,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import NotFound
+from models.errors import ToolFailed
 from models.policy import SeverityClasses
 from models.scans import Component, Vulnerability
 from scanning import osv
-from scanning.exports import records
+from scanning.exports import fetched, records, scores_in
 from scanning.matching import Knowledge, vulnerabilities_of
-from scanning.scores import score_of
 
 _SCHEMA = 1
 _TABLES = """
 CREATE TABLE advisory (
-    key INTEGER PRIMARY KEY, id TEXT NOT NULL, scope TEXT NOT NULL, modified TEXT NOT NULL, withdrawn INTEGER NOT NULL,
-    fingerprint TEXT NOT NULL, content TEXT NOT NULL, UNIQUE (id, scope)
+    key INTEGER PRIMARY KEY, id TEXT NOT NULL, scope TEXT NOT NULL, modified TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    content TEXT NOT NULL, UNIQUE (id, scope)
 );
 CREATE TABLE affected (
     ecosystem TEXT NOT NULL, name TEXT NOT NULL, advisory INTEGER NOT NULL, entries TEXT NOT NULL,
@@ -69,8 +67,8 @@ class AdvisoryStore:
         `progress` is told how many records were read. Errors: NotFound, ToolFailed.
         """
         added = changed = skipped = 0
-        with self._writing() as connection:
-            for place, record in enumerate(records(location), 1):
+        with fetched(location) as path, self._writing() as connection:
+            for place, record in enumerate(records(path), 1):
                 try:
                     outcome = _put(connection, osv.parse_record(record))
                 except osv.InvalidAdvisory:
@@ -85,24 +83,22 @@ class AdvisoryStore:
 
     def import_scores(self, path: Path) -> int:
         """Scores by CVE, for the many records without one: JSON of {CVE: [[source, vector, base score], ...]}, gzipped
-        or not. A vector that cannot be read is left out. Returns how many are new. Errors: NotFound."""
-        try:
-            content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-            rows = [
-                (str(cve), str(source), str(vector))
-                for cve, scores in json.loads(content).items()
-                for source, vector, *_ in scores
-            ]
-        except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
-            raise NotFound(f"{path} has no scores: {error}") from error
+        or not. What a source says of a CVE takes the place of what it said before; a vector that cannot be read is
+        left out. Returns how many are new. Errors: NotFound, ToolFailed."""
+        said = list(scores_in(path))
         new = 0
         with self._writing() as connection:
-            for row in rows:
-                if score_of(row[2], row[1]) is not None:
-                    done = connection.execute("INSERT OR IGNORE INTO score VALUES (?, ?, ?)", row).rowcount
-                    if done:
-                        new += 1
-                        _move(connection, "", _fingerprint(*row))
+            for cve, source, vectors in said:
+                known = {vector for other, vector in _scores(connection, cve) if other == source}
+                for vector in known - vectors:
+                    connection.execute(
+                        "DELETE FROM score WHERE (cve, source, vector) = (?, ?, ?)", (cve, source, vector)
+                    )
+                    _move(connection, _fingerprint(cve, source, vector), "")
+                for vector in vectors - known:
+                    connection.execute("INSERT INTO score VALUES (?, ?, ?)", (cve, source, vector))
+                    _move(connection, "", _fingerprint(cve, source, vector))
+                new += len(vectors - known)
         return new
 
     def snapshot(self) -> str:
@@ -126,7 +122,7 @@ class AdvisoryStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._open()) as connection:
+        with self._told(), closing(self._open()) as connection:
             # one transaction: an import that ends meanwhile does not show half of itself
             connection.execute("BEGIN")
             yield connection
@@ -134,7 +130,7 @@ class AdvisoryStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._open()) as connection:
+        with self._told(), closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -143,8 +139,15 @@ class AdvisoryStore:
                 raise
             connection.commit()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the database cannot do (another process writes for long, the disk is full, it is no database)."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ToolFailed(f"The advisory store {self.path} cannot be used: {error}.") from error
+
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
@@ -177,36 +180,37 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _put(connection: sqlite3.Connection, advisory: osv.Advisory) -> str:
     """`added`, `changed` or `same`."""
-    content, scope = osv.to_json(advisory), _scope(advisory)
-    entries = {} if advisory.withdrawn else osv.by_name(advisory)
-    rows = [(*name, osv.affected_to_json(found)) for name, found in entries.items()]
-    fingerprint = "" if advisory.withdrawn else _fingerprint(advisory.id, content, json.dumps(rows))
+    outcomes = {_put_part(connection, scope, part) for scope, part in osv.by_scope(advisory).items()}
+    return outcomes.pop() if len(outcomes) == 1 else "changed" if outcomes else "same"
+
+
+def _put_part(connection: sqlite3.Connection, scope: str, advisory: osv.Advisory) -> str:
+    """What is not in force has no fingerprint and no index, but is known by its time: an older record of the same id
+    does not come back. Of two with the same time the later import counts: Go's are all of the year 1."""
+    in_force = bool(advisory.affected) and not advisory.withdrawn
+    entries = osv.by_name(advisory) if in_force else {}
+    rows = sorted((*name, osv.affected_to_json(found)) for name, found in entries.items())
+    content = osv.to_json(advisory)
+    fingerprint = _fingerprint(advisory.id, content, *(text for row in rows for text in row)) if in_force else ""
     known = connection.execute(
         "SELECT key, modified, fingerprint FROM advisory WHERE id = ? AND scope = ?", (advisory.id, scope)
     ).fetchone()
-    if known is not None and (known[2] == fingerprint or advisory.modified < known[1]):
+    key, modified, before = known or (None, "", "")
+    if advisory.modified < modified:
         return "same"
-    key = known[0] if known else None
+    if known is not None and before == fingerprint:
+        connection.execute("UPDATE advisory SET modified = ? WHERE key = ?", (advisory.modified, key))
+        return "same"
     key = connection.execute(
-        "INSERT OR REPLACE INTO advisory VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (key, advisory.id, scope, advisory.modified, advisory.withdrawn, fingerprint, content),
+        "INSERT OR REPLACE INTO advisory VALUES (?, ?, ?, ?, ?, ?)",
+        (key, advisory.id, scope, advisory.modified, fingerprint, content),
     ).lastrowid
-    if known is not None:
-        connection.execute("DELETE FROM affected WHERE advisory = ?", (key,))
-    connection.executemany(
-        "INSERT INTO affected VALUES (?, ?, ?, ?)", [(ecosystem, name, key, found) for ecosystem, name, found in rows]
-    )
-    _move(connection, known[2] if known else "", fingerprint)
-    if known is None:
-        return "same" if advisory.withdrawn else "added"
-    return "changed"
-
-
-def _scope(advisory: osv.Advisory) -> str:
-    """An id belongs to one database, but for a bare CVE id: several write records under it, each about its own."""
-    if not advisory.id.startswith("CVE-"):
-        return ""
-    return " ".join(sorted({entry.ecosystem for entry in advisory.affected}))
+    connection.execute("DELETE FROM affected WHERE advisory = ?", (key,))
+    connection.executemany("INSERT INTO affected VALUES (?, ?, ?, ?)", [(*row[:2], key, row[2]) for row in rows])
+    _move(connection, before, fingerprint)
+    if before:
+        return "changed"
+    return "added" if in_force else "same"
 
 
 def _move(connection: sqlite3.Connection, old: str, new: str) -> None:
@@ -217,11 +221,11 @@ def _move(connection: sqlite3.Connection, old: str, new: str) -> None:
 
 
 def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _count(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM advisory WHERE NOT withdrawn").fetchone()[0])
+    return int(connection.execute("SELECT count(DISTINCT id) FROM advisory WHERE fingerprint <> ''").fetchone()[0])
 
 
 def _named(connection: sqlite3.Connection, ecosystem: str, name: str) -> list[osv.Advisory]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from models.policy import SeverityClasses
 from models.scans import Component, Score, Vulnerability
-from scanning.osv import Advisory, normal_name
+from scanning.osv import Advisory, cves_in, normal_name
 from scanning.scores import best, score_of, severity_of
-from scanning.versions import InvalidVersion, affected, base_of, compare
+from scanning.version_keys import InvalidVersion, base_of
+from scanning.versions import compare, fixed_after, is_affected
 
 #: ecosystems whose advisories go by the source package
 _BY_SOURCE = frozenset({"Debian", "Ubuntu", "Echo", "Alpine", "Wolfi", "Chainguard"})
@@ -43,12 +44,14 @@ def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: Sev
     name, version = _looked_up(component)
     if not component.ecosystem or not version:
         return []
-    hits = []
-    for advisory in knowledge.named(component.ecosystem, normal_name(component.ecosystem, name)):
-        answers = [fixed for hit, fixed in (affected(version, entry) for entry in advisory.affected) if hit]
-        if answers:
-            hits.append(_Hit(advisory, _latest(component.ecosystem, answers)))
-    return [_vulnerability(component, id_, group, knowledge, severity) for id_, group in sorted(_grouped(hits).items())]
+    named = knowledge.named(component.ecosystem, normal_name(component.ecosystem, name))
+    hits = [
+        _Hit(advisory, fixed_after(version, advisory.affected))
+        for advisory in named
+        if any(is_affected(version, entry) for entry in advisory.affected)
+    ]
+    groups = _grouped(hits, {cve for advisory in named for cve in advisory.cves})
+    return [_vulnerability(component, id_, group, knowledge, severity) for id_, group in sorted(groups.items())]
 
 
 def _looked_up(component: Component) -> tuple[str, str]:
@@ -57,21 +60,42 @@ def _looked_up(component: Component) -> tuple[str, str]:
     return component.name, component.version
 
 
-def _grouped(hits: list[_Hit]) -> dict[str, list[_Hit]]:
-    """Records of several databases about one thing, by its CVE. A record about two CVEs is two vulnerabilities."""
+def _grouped(hits: list[_Hit], told: set[str]) -> dict[str, list[_Hit]]:
+    """Records of several databases about one thing, by its CVE. A record about two CVEs is two vulnerabilities; a
+    bulletin (DSA, USN) is the CVEs that it sums up, but for those with a record of their own (`told`)."""
     groups: dict[str, list[_Hit]] = {}
     for hit in hits:
         for cve in hit.advisory.cves:
             groups.setdefault(cve, []).append(hit)
+    nameless = []
     for hit in hits:
         if hit.advisory.cves:
             continue
-        upstream = set(hit.advisory.upstream)
-        # a bulletin (DSA, USN) that sums up what has records of its own
-        if upstream and upstream <= groups.keys():
-            continue
-        same = [id_ for id_, group in groups.items() if any(hit.names & other.names for other in group)]
-        groups.setdefault(same[0] if same else hit.advisory.id, []).append(hit)
+        summed = cves_in(hit.advisory.upstream)
+        for cve in summed:
+            if cve not in told:
+                groups.setdefault(cve, []).append(hit)
+        same = [group for group in groups.values() if hit not in group and _meet(hit, group)]
+        for group in same:
+            group.append(hit)
+        if not summed and not same:
+            nameless.append(hit)
+    for group in _connected(nameless):
+        groups[min(hit.advisory.id for hit in group)] = group
+    return groups
+
+
+def _meet(hit: _Hit, group: list[_Hit]) -> bool:
+    return any(hit.names & other.names for other in group)
+
+
+def _connected(hits: list[_Hit]) -> list[list[_Hit]]:
+    """Groups whose members share a name, also by way of another."""
+    groups: list[list[_Hit]] = []
+    for hit in hits:
+        same = [group for group in groups if _meet(hit, group)]
+        groups = [group for group in groups if group not in same]
+        groups.append([one for group in same for one in group] + [hit])
     return groups
 
 
@@ -80,12 +104,14 @@ def _vulnerability(
 ) -> Vulnerability:
     score = _score(id_, group, knowledge)
     first = group[0].advisory
-    names = {name for hit in group for name in hit.names} - {id_}
+    names = {name for hit in group for name in hit.names}
+    # another CVE is another vulnerability, not a name of this one
+    aliases = {name for name in names if name != id_ and not name.startswith("CVE-")}
     summaries = (hit.advisory.summary for hit in group)
     return Vulnerability(
         id=id_,
         advisory=first.id,
-        aliases=tuple(sorted(names)),
+        aliases=tuple(sorted(aliases)),
         purl=component.purl,
         component=component.name,
         version=component.version,

@@ -12,6 +12,8 @@ from models.scans import Score
 
 #: which score is taken where there are several: the classes are cut for the scale of 3.x; 2 is the last resort
 _PREFERENCE = {"3.1": 0, "3.0": 1, "4.0": 2, "2": 3}
+#: metrics of the base score of CVSS 4.0
+_BASE = frozenset({"AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA"})
 
 
 @lru_cache(maxsize=20_000)
@@ -19,13 +21,23 @@ def score_of(vector: str, source: str) -> Score | None:
     """The base score of a vector; None for one that cannot be read."""
     try:
         if vector.startswith("CVSS:4"):
-            return Score(score=float(CVSS4(vector).base_score), vector=vector, source=source, version="4.0")
+            return Score(score=float(_base_of(vector)), vector=vector, source=source, version="4.0")
         if vector.startswith("CVSS:3"):
             version = vector.split("/", 1)[0].removeprefix("CVSS:")
             return Score(score=float(CVSS3(vector).base_score), vector=vector, source=source, version=version)
         return Score(score=float(CVSS2(vector).base_score), vector=vector, source=source, version="2")
     except (CVSSError, ValueError, KeyError, IndexError, ArithmeticError):
         return None
+
+
+def _base_of(vector: str) -> Decimal:
+    """In 4.0 how mature the exploits are moves the one score that there is: left out, as in 3.x."""
+    CVSS4(vector)
+    prefix, *metrics = vector.split("/")
+    score: Decimal = CVSS4(
+        "/".join([prefix, *(metric for metric in metrics if metric.split(":")[0] in _BASE)])
+    ).base_score
+    return score
 
 
 def best(scores: Iterable[Score | None]) -> Score | None:

@@ -13,32 +13,36 @@ from typing import Any
 
 from scanning.demo import DEMO_ADVISORIES
 from scanning.exports import records
-from scanning.osv import normal_name
+from scanning.osv import normal_name, parse_record
 
 PACKAGES = frozenset({"django", "pyyaml", "requests", "urllib3", "jinja2"})
 _LARGEST = 500_000
 
 
 def main(folder: Path) -> None:
-    kept: dict[str, dict[str, Any]] = {}
-    for record in records(folder):
-        if not isinstance(record, dict) or record.get("withdrawn"):
-            continue
-        facts = facts_of(record)
-        known = kept.get(record["id"])
-        if facts["affected"] and (known is None or known["modified"] <= facts["modified"]):
-            kept[record["id"]] = facts
-    lines = [json.dumps(kept[id_], sort_keys=True, separators=(",", ":")) for id_ in sorted(kept)]
-    content = "\n".join(lines) + "\n"
+    content = made_from(folder)
     if len(content) > _LARGEST:
         raise SystemExit(f"{len(content):,} bytes are too many for the repository; at most {_LARGEST:,}.")
     DEMO_ADVISORIES.write_text(content)
-    print(f"{len(lines)} advisories, {len(content):,} bytes in {DEMO_ADVISORIES.name}")
+    print(f"{content.count(chr(10))} advisories, {len(content):,} bytes in {DEMO_ADVISORIES.name}")
+
+
+def made_from(folder: Path) -> str:
+    """One record a line, by id. Of several exports the youngest record counts, also when it is withdrawn."""
+    youngest: dict[str, tuple[str, dict[str, Any]]] = {}
+    for record in records(folder):
+        if not isinstance(record, dict) or not any(_wanted(entry) for entry in record.get("affected", ())):
+            continue
+        modified = parse_record(record).modified
+        if modified >= youngest.get(record["id"], ("", {}))[0]:
+            youngest[record["id"]] = (modified, record)
+    kept = (facts_of(record) for _, (_, record) in sorted(youngest.items()) if not record.get("withdrawn"))
+    return "".join(json.dumps(facts, sort_keys=True, separators=(",", ":")) + "\n" for facts in kept)
 
 
 def facts_of(record: dict[str, Any]) -> dict[str, Any]:
     """The record without its texts and without what other packages it affects."""
-    affected = [entry for entry in record.get("affected", ()) if _wanted(entry.get("package", {}))]
+    affected = [entry for entry in record.get("affected", ()) if _wanted(entry)]
     facts = {
         "id": record["id"],
         "modified": record.get("modified", ""),
@@ -46,10 +50,11 @@ def facts_of(record: dict[str, Any]) -> dict[str, Any]:
         "affected": [_entry(entry) for entry in affected],
         "severity": record.get("severity", []),
     }
-    return {name: value for name, value in facts.items() if value or name == "affected"}
+    return {name: value for name, value in facts.items() if value}
 
 
-def _wanted(package: dict[str, Any]) -> bool:
+def _wanted(entry: dict[str, Any]) -> bool:
+    package = entry.get("package", {})
     return package.get("ecosystem") == "PyPI" and normal_name("PyPI", package.get("name", "")) in PACKAGES
 
 
