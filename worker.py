@@ -13,11 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from notifications.delivery import SmtpServer
-from registry.access import Access, SourceRules
-from registry.client import RegistryClient
-from registry.fetch import BlobCache
-from scanning.advisories import AdvisoryStore
 from temporalio.client import (
     Client,
     Schedule,
@@ -45,6 +40,10 @@ from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
 from models.addresses import MAIL_QUEUE, MAILROOM_ID, MODERATION_QUEUE, QUEUES, RECONCILE_SCHEDULE_ID, SCANNING_QUEUE
 from models.errors import WharfingerError
+from notifications.delivery import SmtpServer
+from registry.access import Access, SourceRules
+from registry.fetch import BlobCache
+from scanning.advisories import AdvisoryStore
 from settings import Settings
 from store.blobs import Blobs
 from store.database import Database
@@ -86,6 +85,7 @@ class Collaborators:
             allow_private_hosts=settings.allow_private_hosts,
             source_folders=settings.source_folders,
             limits=limits,
+            work_folder=settings.work_folder,
         )
         sources = Sources(database, vault, rules, policy)
         examiner = Examiner(database, blobs, policy)
@@ -132,11 +132,10 @@ class Collaborators:
 
 
 def hub_registry(settings: Settings, rules: SourceRules) -> HubRegistry:
-    host, _, namespace = settings.hub_registry_place.partition("/")
     access = None
     if settings.hub_registry_username:
         access = Access(settings.hub_registry_username, settings.hub_registry_password.get_secret_value())
-    return HubRegistry(RegistryClient(host, rules, access), host, namespace)
+    return HubRegistry.at(settings.hub_registry_place, rules, access)
 
 
 def smtp_server(settings: Settings) -> SmtpServer:

@@ -1,7 +1,8 @@
 """Publication: what was approved is copied by digest into the hub's registry, tags last, and listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from temporalio import activity
 
@@ -14,8 +15,10 @@ from models.images import ImageSource, PinnedTier, ReleaseSet
 from models.products import ListingStatus, PublicationOrder
 from models.tables import ProductRow, PublisherRow
 from models.work import ListingOrder, PublicationDone
-from registry.client import RegistryClient, RegistryRepository
-from registry.copying import CopyOutcome, copy_tier, restore, tag_tier, withdraw
+from registry.access import Access, SourceRules
+from registry.client import HubRepository, RegistryClient
+from registry.copying import CopyOutcome, Target, copy_tier, restore, tag_tier, withdraw
+from registry.layout_target import LayoutTarget
 from store import contents, products, publishers
 from store.blobs import Blobs
 from store.database import Database, RowMissing
@@ -27,16 +30,31 @@ _PROBLEMS: tuple[type[Permanent], ...] = (*PUBLISHERS_ERRORS, NotFound)
 
 @dataclass(frozen=True, slots=True)
 class HubRegistry:
-    """The hub's own registry: repositories are `<publisher>/<product>/<tier>` below its namespace."""
+    """The hub's own registry: repositories are `<publisher>/<product>/<tier>` below its namespace or its folder."""
 
-    client: RegistryClient
+    #: None: the hub's registry is a folder of OCI layouts, `host`
+    client: RegistryClient | None
     host: str
     namespace: str = ""
 
-    def repository(self, publisher: str, product: str, tier: str) -> RegistryRepository:
-        return RegistryRepository(self.client, self.name(publisher, product, tier))
+    @classmethod
+    def at(cls, place: str, rules: SourceRules, access: Access | None = None) -> "HubRegistry":
+        """`host[:port]/namespace` or `oci:FOLDER`. Errors: ImageNotFound for what is neither."""
+        if place.startswith("oci:"):
+            return cls(None, str(Path(place.removeprefix("oci:")).absolute()))
+        host, _, namespace = place.partition("/")
+        # its address comes from the operator's settings, not from a publisher
+        return cls(RegistryClient(host, replace(rules, allow_private_hosts=True), access), host, namespace)
 
-    def name(self, publisher: str, product: str, tier: str) -> str:
+    def repository(self, publisher: str, product: str, tier: str) -> Target:
+        name = self._name(publisher, product, tier)
+        return HubRepository(self.client, name) if self.client else LayoutTarget(Path(self.host), name)
+
+    def reference(self, publisher: str, product: str, tier: str) -> str:
+        """What people pull, without the tag."""
+        return f"{'' if self.client else 'oci:'}{self.host}/{self._name(publisher, product, tier)}"
+
+    def _name(self, publisher: str, product: str, tier: str) -> str:
         return "/".join(part for part in (self.namespace, publisher, product, slug_of(tier)) if part)
 
 
@@ -85,16 +103,14 @@ class PublicationActivities:
         images = [
             image
             for tier, copy in copies
-            for image in self._images(self.hub.name(publisher.slug, product.slug, tier.tier), tier, copy)
+            for image in _images(self.hub.reference(publisher.slug, product.slug, tier.tier), tier, copy)
         ]
         await self._save(order, product.id, images)
         return PublicationDone(
             images=sum(copy.images for _, copy in copies), bytes=sum(copy.sent for _, copy in copies)
         )
 
-    async def _copy(
-        self, place: ImageSource, target: RegistryRepository, tier: PinnedTier, progress: Progress
-    ) -> CopyOutcome:
+    async def _copy(self, place: ImageSource, target: Target, tier: PinnedTier, progress: Progress) -> CopyOutcome:
         async with self.sources.open(place) as source:
             return await copy_tier(
                 source,
@@ -103,25 +119,8 @@ class PublicationActivities:
                 progress=lambda done, total: progress.says(f"copied {done:,} of {total:,} bytes of {tier.tier}"),
             )
 
-    def _target(self, publisher: PublisherRow, product: ProductRow, tier: str) -> RegistryRepository:
+    def _target(self, publisher: PublisherRow, product: ProductRow, tier: str) -> Target:
         return self.hub.repository(publisher.slug, product.slug, tier)
-
-    def _images(self, name: str, tier: PinnedTier, copy: CopyOutcome) -> list[dict[str, object]]:
-        """What the catalog shows: references in the hub's registry with digests and platforms.
-
-        `manifests` keeps the bytes of each from garbage collection, and says what a revocation has to withdraw.
-        """
-        return [
-            {
-                "tier": tier.tier,
-                "reference": f"{self.hub.host}/{name}:{tag.tag}",
-                "tag": tag.tag,
-                "digest": tag.digest,
-                "platforms": [image.platform for image in tag.platforms],
-                "manifests": list(copy.parts[tag.digest]),
-            }
-            for tag in tier.tags
-        ]
 
     async def _save(self, order: PublicationOrder, product: str, images: list[dict[str, object]]) -> None:
         async with self.database.transaction() as session:
@@ -173,3 +172,21 @@ def _source(manifest: ContentManifest, pinned: PinnedTier) -> ImageSource:
         if tier.name == pinned.tier and tier.source is not None:
             return tier.source
     raise NotFound(f"The content manifest has no source for the tier {pinned.tier}.")
+
+
+def _images(reference: str, tier: PinnedTier, copy: CopyOutcome) -> list[dict[str, object]]:
+    """What the catalog shows: references in the hub's registry with digests and platforms.
+
+    `manifests` keeps the bytes of each from garbage collection, and says what a revocation has to withdraw.
+    """
+    return [
+        {
+            "tier": tier.tier,
+            "reference": f"{reference}:{tag.tag}",
+            "tag": tag.tag,
+            "digest": tag.digest,
+            "platforms": [image.platform for image in tag.platforms],
+            "manifests": list(copy.parts[tag.digest]),
+        }
+        for tag in tier.tags
+    ]
