@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Self
 
+from activities.policy import PolicyInForce
 from cli.context import UP_FILE, load_settings
-from cli.servers import MailServer, PythonService, RegistryServer, TemporalServer, answers
-from cli.service import HOST
+from cli.servers import MailServer, PythonService, RegistryServer, TemporalServer, answers, program
+from cli.service import HOST, ServiceMissing
 from cli.services import Services
 from desk.hub import open_stores
 from settings import Settings
@@ -23,18 +25,23 @@ class Harbour:
         self,
         settings: Settings,
         *,
-        retention_days: int = 30,
+        retention_days: int | None = None,
         extra: Mapping[str, str] | None = None,
         tell: Callable[[str], None] = lambda _: None,
         watch: bool = True,
     ) -> None:
-        """`extra` are further settings for the worker and the pages, by the names of their environment variables."""
+        """`extra` are further settings for the worker and the pages, by the names of their environment variables.
+
+        `retention_days` is how long closed histories stay in the Temporal server: the policy's unless given.
+        """
         self._settings = settings
         self.home = settings.home.absolute()
         self._tell = tell
         self._extra = dict(extra or {})
         self._services = Services(self.home / "services", revive=watch, watch=watch, tell=tell)
         folder = self.home / "services"
+        if retention_days is None:
+            retention_days = PolicyInForce(settings.policy_place).current().keeping.workflow_retention_days
         self.temporal = TemporalServer(folder / "temporal", search_attributes=REGISTRY, retention_days=retention_days)
         named = set(settings.model_fields_set)
         # without Debian's docker-registry the hub's registry is a folder, an OCI layout (settings.hub_registry_place)
@@ -43,6 +50,15 @@ class Harbour:
         self.mail = None if "smtp" in named else MailServer(folder / "mail")
         self.web: PythonService | None = None
         self.worker: PythonService | None = None
+
+    def _own_registry(self, folder: Path) -> RegistryServer | None:
+        """Debian's docker-registry; None where it is not installed: then the hub publishes into a folder."""
+        try:
+            program("docker-registry", remedy="")
+        except ServiceMissing:
+            self._tell("docker-registry is not installed: the hub publishes into a folder")
+            return None
+        return RegistryServer(folder / "registry")
 
     async def __aenter__(self) -> Self:
         await self._services.__aenter__()

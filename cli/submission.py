@@ -91,7 +91,7 @@ async def _try_out(settings: Settings, content: SubmissionFolder, actor: str, pu
     findings = desk.examine(content, PolicyInForce(settings.policy_place).current())
     problems = problems_of(findings, content.problems)
     if actor:
-        async with open_hub(settings) as hub:
+        async with open_hub(settings, lazy=True) as hub:
             await desk.may_submit(hub, actor, publisher or await _own_publisher(hub, actor), content.manifest)
     if json_ and not problems:
         write_json({"findings": findings, "blocking": 0})
