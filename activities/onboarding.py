@@ -6,14 +6,16 @@ from temporalio import activity
 
 from activities.errors import translated
 from activities.examination import Examiner
+from activities.heartbeats import heartbeats
 from activities.policy import PolicyInForce
 from activities.sources import Sources
 from models.content import ContentManifest, Tier, Track
-from models.errors import PUBLISHERS_ERRORS, Permanent
+from models.errors import PUBLISHERS_ERRORS, ImageTooLarge, Permanent
 from models.events import Onboarded
-from models.images import PinnedTag, PinnedTier, ReleaseSet
+from models.images import ImageSource, PinnedTag, PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
 from registry.resolve import resolve_tier
+from registry.sources import Source
 from store import contents, submissions
 from store.blobs import Blobs
 from store.database import Database, RowMissing
@@ -41,7 +43,8 @@ class OnboardingActivities:
             terms = Onboarded(terms=policy.deadlines, policy=policy.digest)
             if submission.track is Track.LISTING:
                 return terms.model_copy(update={"release": live})
-            pinned, problems = await self._pin(manifest)
+            async with heartbeats():
+                pinned, problems = await self._pin(manifest)
             release = ReleaseSet(tiers=pinned)
             digest = await self.blobs.put_message(release)
             if not problems:
@@ -55,20 +58,32 @@ class OnboardingActivities:
         pinned: list[PinnedTier] = []
         problems: list[ImageProblem] = []
         for tier in manifest.tiers:
-            tags: list[PinnedTag] = []
-            for name in tier.source.tags if tier.source else ():
-                try:
-                    tags += (await self._resolve(tier, name)).tags
-                except PUBLISHERS_ERRORS as problem:
-                    problems.append(_problem(tier, name, problem))
-            if tags and tier.source:
+            if tier.source is None:
+                continue
+            try:
+                async with self.sources.open(tier.source) as source:
+                    tags, wrong = await self._pin_tags(source, tier, tier.source)
+            except PUBLISHERS_ERRORS as problem:  # the source as a whole: none of its tags can be read
+                tags, wrong = [], [_problem(tier, "", problem)]
+            problems += wrong
+            if tags:
                 pinned.append(PinnedTier(tier=tier.name, repository=tier.source.repository, tags=tuple(tags)))
         return tuple(pinned), tuple(problems)
 
-    async def _resolve(self, tier: Tier, tag: str) -> PinnedTier:
-        assert tier.source is not None  # noqa: S101 - the caller has looked
-        async with self.sources.open(tier.source) as source:
-            return await resolve_tier(source, tier.name, tier.source.repository, (tag,), self.policy.current().limits)
+    async def _pin_tags(
+        self, source: Source, tier: Tier, place: ImageSource
+    ) -> tuple[list[PinnedTag], list[ImageProblem]]:
+        limits = self.policy.current().limits
+        if len(place.tags) > limits.tags_per_tier:
+            raise ImageTooLarge(f"There are {len(place.tags)} tags; at most {limits.tags_per_tier} are allowed.")
+        tags: list[PinnedTag] = []
+        problems: list[ImageProblem] = []
+        for name in place.tags:
+            try:
+                tags += (await resolve_tier(source, tier.name, place.repository, (name,), limits)).tags
+            except PUBLISHERS_ERRORS as problem:
+                problems.append(_problem(tier, name, problem))
+        return tags, problems
 
 
 def _problem(tier: Tier, tag: str, error: Permanent) -> ImageProblem:
