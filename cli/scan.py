@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from activities.policy import PolicyInForce
-from cli.context import Json, complaints, console, load_settings, runs, table, write_json
+from cli.context import Json, complaints, console, load_settings, runs, write_json
 from models.errors import ImageNotFound, UnsupportedImage
 from models.findings import Severity
 from models.images import LayerFacts, PinnedPlatform
@@ -65,8 +67,8 @@ class Place:
 
 def place_of(image: str) -> Place:
     """`host/name:tag`, `host/name@sha256:...`, `oci:FOLDER:TAG`, `archive:FILE[:TAG]`. No reference: empty."""
-    repository, at, digest = image.partition("@")
-    if at:
+    repository, at, digest = image.rpartition("@")
+    if at and digest.startswith("sha256:"):
         return Place(repository, digest)
     kind = next((prefix for prefix in _LOCAL if image.startswith(prefix)), "")
     head, colon, tag = image.removeprefix(kind).rpartition(":")
@@ -119,6 +121,8 @@ async def _scan_all(
     access: Access | None,
 ) -> tuple[str, list[ImageReport]]:
     """The digest that the reference points to, and a report for each platform."""
+    if place.is_local and not (path := Path(place.repository.partition(":")[2])).exists():
+        raise ImageNotFound(f"There is nothing at {path}.")
     rules = SourceRules(
         plain_http_hosts=settings.plain_http_hosts,
         # whoever types an address here may reach it anyway
@@ -190,16 +194,20 @@ async def _scan_one(
 def _show(report: ImageReport, *, everything: bool) -> None:
     facts = report.facts
     console.print()
-    console.print(f"[bold]{facts.platform}[/]  {facts.digest}", soft_wrap=True)
     system = " ".join(part for part in (facts.os_name, facts.os_version) if part) or "no distribution"
-    console.print(f"{system} · {len(facts.layers)} layers, {_size(facts.size)} · {_components(report)}", soft_wrap=True)
-    console.print(f"[dim]scanner {report.scanner.version} · advisories {report.scanner.advisory_snapshot[:19]}[/]")
+    size = f"{len(facts.layers)} layers, {_size(facts.size)}"
+    for line in (
+        Text(f"{facts.platform}  {facts.digest}", "bold"),
+        Text(f"{system} · {size} · {_components(report)}"),
+        Text(f"scanner {report.scanner.version} · advisories {report.scanner.advisory_snapshot[:19]}", "dim"),
+    ):
+        console.print(line, soft_wrap=True)
     _show_layers(report)
     if everything:
         _show_components(report)
     secrets = [(layer.index, secret.title, secret.path) for layer in facts.layers for secret in layer.secrets]
     if secrets:
-        table("\nSecrets", ("layer", "what", "where"), secrets, "")
+        _draw("Secrets", ("layer", "what", "where"), secrets, "")
     _show_vulnerabilities(report)
 
 
@@ -226,7 +234,7 @@ def _show_layers(report: ImageReport) -> None:
         for layer in report.facts.layers
     ]
     columns = ("layer", "size", "files", "components", *(str(severity) for severity in _ORDER), "instruction")
-    table("\nLayers", columns, rows, "It has no layers.")
+    _draw("Layers", columns, rows, "It has no layers.")
 
 
 def _show_components(report: ImageReport) -> None:
@@ -242,37 +250,56 @@ def _show_components(report: ImageReport) -> None:
         )
         for component in report.components
     ]
-    table("\nComponents", ("name", "version", "ecosystem", "layer", "", "path"), rows, "No components were found.")
+    _draw("Components", ("name", "version", "ecosystem", "layer", "", "path"), rows, "No components were found.")
 
 
 def _show_vulnerabilities(report: ImageReport) -> None:
+    """By layer, because that is where they are mended; the weightiest first."""
+    columns = ("class", "score", "id", "component", "version", "fixed in")
+    by_layer: dict[str, list[Vulnerability]] = {}
+    for one in report.vulnerabilities:
+        by_layer.setdefault(one.layer, []).append(one)
     index = _indexes(report.facts.layers)
-    found = sorted(report.vulnerabilities, key=lambda one: (_ORDER.index(one.severity), one.component, one.id))
-    rows = [
-        (
-            one.severity,
-            one.score.score if one.score else "",
-            one.id,
-            one.component,
-            one.version,
-            one.fixed_version or "none yet",
-            index.get(one.layer, ""),
-            _short(one.instruction),
-        )
-        for one in found
-    ]
-    columns = ("class", "score", "id", "component", "version", "fixed in", "layer", "instruction")
-    table("\nVulnerabilities", columns, rows, "No known vulnerabilities.")
-    if found:
-        console.print(_summary(found))
+    for layer in sorted(by_layer, key=lambda layer: index.get(layer, len(index))):
+        found = sorted(by_layer[layer], key=lambda one: (_ORDER.index(one.severity), one.component, one.id))
+        rows = [
+            (
+                one.severity,
+                one.score.score if one.score else "",
+                one.id,
+                one.component,
+                one.version,
+                one.fixed_version or "none yet",
+            )
+            for one in found
+        ]
+        place = f"layer {index[layer]}" if layer in index else "no layer"
+        _draw(f"Vulnerabilities in {place}: {_short(found[0].instruction) or 'instruction unknown'}", columns, rows, "")
+    console.print()
+    console.print(_summary(report.vulnerabilities))
 
 
-def _summary(found: Iterable[Vulnerability]) -> str:
+def _summary(found: Iterable[Vulnerability]) -> Text:
     counts = Counter(one.severity for one in found)
-    parts = [
-        f"[{_COLOURS[severity] or 'none'}]{counts[severity]:,} {severity}[/]" for severity in _ORDER if counts[severity]
-    ]
-    return ", ".join(parts)
+    parts = [Text(f"{counts[severity]:,} {severity}", _COLOURS[severity]) for severity in _ORDER if counts[severity]]
+    return Text(", ").join(parts) if parts else Text("No known vulnerabilities.")
+
+
+def _draw(title: str, columns: Iterable[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """As `table`, but only the last column is folded: whoever copies an id wants it in one piece."""
+    console.print()
+    if not rows:
+        console.print(empty)
+        return
+    *narrow, last = columns
+    # names come from people: nothing of them is markup
+    drawn = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for column in narrow:
+        drawn.add_column(column, no_wrap=True)
+    drawn.add_column(last, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(str(cell), _COLOURS.get(cell, "") if isinstance(cell, Severity) else "") for cell in row))
+    console.print(drawn)
 
 
 def _indexes(layers: Iterable[LayerFacts]) -> dict[str, int]:
