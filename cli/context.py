@@ -137,11 +137,10 @@ def fail(error: WharfingerError, as_json: bool) -> NoReturn:
     elif problems:
         complaints.print(f"[bold red]refused:[/] {len(problems)} to mend")
         for problem in problems:
-            complaints.print("  ", end="")
-            complaints.print(f"{problem.field}: {problem.message}", markup=False)
+            complaints.print(f"  {problem.field}: {problem.message}", markup=False, soft_wrap=True)
     else:
         complaints.print("[bold red]wharfinger:[/] ", end="")
-        complaints.print(str(error), markup=False)
+        complaints.print(str(error), markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -29,7 +29,7 @@ from desk.telling import is_attended
 from models.errors import WharfingerError
 from scanning.advisories import AdvisoryStore
 from settings import Settings
-from store.database import Database
+from store.database import Database, database_url
 from workflows.search_attributes import REGISTRY
 
 #: how long a server may take to answer, seconds
@@ -165,25 +165,26 @@ async def postgresql(settings: Settings) -> Finding:
 async def database(settings: Settings) -> Finding:
     remedy = f"{_UP}, or name it: WHARFINGER_DATABASE."
     try:
-        opened = Database(settings.database_place)
+        url = database_url(settings.database_place)
     except (WharfingerError, SQLAlchemyError) as mistake:
         return Finding("database", State.MISSING, str(mistake), "Mend WHARFINGER_DATABASE.")
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return Finding("database", State.WARNING, f"{url.database} is not made yet", remedy)
+    opened, place = Database(settings.database_place), url.render_as_string()
     try:
-        if opened.is_sqlite and not Path(opened.url.database or "").exists():
-            return Finding("database", State.WARNING, f"{opened.url.database} is not made yet", remedy)
         async with asyncio.timeout(_PATIENCE), opened.session() as session:
             connection = await session.connection()
             found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or "no answer"
-        return Finding("database", State.WARNING, f"{opened.url.render_as_string()}: {reason}", remedy)
+        return Finding("database", State.WARNING, f"{place}: {reason}", remedy)
     finally:
         await opened.close()
     newest = ScriptDirectory(str(Path(store.migrations.__file__ or "").parent)).get_current_head()
     if found != newest:
-        says = f"{opened.url.render_as_string()} has version {found}, the program {newest}"
+        says = f"{place} has version {found}, the program {newest}"
         return Finding("database", State.WARNING, says, "The next start of `wharfinger up` or a worker brings it up.")
-    return Finding("database", State.OK, opened.url.render_as_string())
+    return Finding("database", State.OK, place)
 
 
 async def blobs(settings: Settings) -> Finding:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from dotenv import dotenv_values
 
-import worker as worker_process
 from cli.context import UP_FILE, Json, complaints, console, fail, load_settings, runs, write_json
 from cli.harbour import Harbour
 from models.addresses import QUEUES
@@ -58,6 +57,8 @@ def worker(
         os.environ.setdefault(name, value or "")
     if json_:
         os.environ["WHARFINGER_LOG_FORMAT"] = "json"
+    import worker as worker_process  # its activities are slow to import, and no other command needs them
+
     raise typer.Exit(worker_process.main(["--queues", queues]))
 
 

@@ -14,7 +14,7 @@ from activities.policy import PolicyInForce
 from models.errors import ToolFailed
 from settings import Settings, TemporalServer
 from store.blobs import Blobs
-from store.database import Database
+from store.database import Database, database_url
 from store.secrets import Vault
 
 
@@ -89,21 +89,28 @@ def open_vault(settings: Settings) -> Vault:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database alone, for who only reads: nothing is made by looking. Errors: ToolFailed where there is none."""
+    refuse_absent(settings)
     database = Database(settings.database_place)
     try:
-        if database.is_sqlite and not Path(database.url.database or "").exists():
-            raise ToolFailed(
-                f"There is no database at {database.url.database} yet: start the hub with `wharfinger up`, or name "
-                "its database with WHARFINGER_DATABASE or its folder with WHARFINGER_HOME."
-            )
         yield database
     finally:
         await database.close()
 
 
+def refuse_absent(settings: Settings) -> None:
+    """Raises ToolFailed where a SQLite file has not been made yet: opening it would make it."""
+    url = database_url(settings.database_place)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise ToolFailed(
+            f"There is no database at {url.database} yet: start the hub with `wharfinger up`, or name its database "
+            "with WHARFINGER_DATABASE or its folder with WHARFINGER_HOME."
+        )
+
+
 @asynccontextmanager
 async def open_hub(settings: Settings, *, lazy: bool = False) -> AsyncIterator[Hub]:
-    """Everything; migrates nothing (that is the worker's and `up`'s). `lazy` as of `connect`."""
+    """Everything; makes and migrates no database (that is the worker's and `up`'s). `lazy` as of `connect`."""
+    refuse_absent(settings)
     client = await connect(settings.temporal, lazy=lazy)
     async with open_stores(settings) as (database, blobs, vault):
         yield Hub(settings, client, database, blobs, vault, PolicyInForce(settings.policy_place))
