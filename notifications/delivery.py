@@ -14,6 +14,7 @@ import aiosmtplib
 from aiosmtplib import errors
 
 from notifications import words
+from notifications.composing import UnusableAddress, address
 
 #: characters of a server's reply that the delivery log keeps
 _LONGEST_REPLY = 500
@@ -109,6 +110,7 @@ class SmtpSender:
                 tls_context=None if server.tls == "none" else await asyncio.to_thread(_trust, server.ca_file),
             )
             await connection.connect()
+            await connection.rset()  # says EHLO where nobody has yet: from here on it is known what the server can
         except errors.SMTPResponseException as error:
             return _answered(error.code, error.message, transient=True)
         except (errors.SMTPException, OSError, ValueError) as error:
@@ -128,14 +130,18 @@ class SmtpSender:
 
     async def _transfer(self, mail: EmailMessage, recipient: str) -> Delivery:
         assert self._connection is not None  # noqa: S101 - _connect has seen to it
-        sender = mail["From"].addresses[0].addr_spec
-        international = not (sender + recipient).isascii()
+        sender: str = mail["From"].addresses[0].addr_spec
+        try:
+            to = address(recipient, "").addr_spec
+        except UnusableAddress as error:
+            return _answered(0, str(error), transient=False)
+        international = not (sender + to).isascii()
         if international and not self._connection.supports_extension("smtputf8"):
-            return _answered(0, f"The mail server cannot write to {recipient}: it has no SMTPUTF8.", transient=False)
+            return _answered(0, f"The mail server cannot write to {to}: it has no SMTPUTF8.", transient=False)
         try:
             _, reply = await self._connection.sendmail(
                 sender,
-                recipient,
+                to,
                 mail.as_bytes(policy=SMTP.clone(cte_type="7bit", utf8=international)),
                 mail_options=["SMTPUTF8"] if international else [],
             )
@@ -147,7 +153,7 @@ class SmtpSender:
         except (errors.SMTPException, OSError) as error:
             self._close()
             return _later(str(error) or type(error).__name__)
-        except ValueError as error:  # an address that would break out of its command
+        except ValueError as error:  # an address that the library thinks would break out of its command
             return _answered(0, str(error), transient=False)
         return Delivery(True, False, 250, words.one_line(reply, _LONGEST_REPLY))
 

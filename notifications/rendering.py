@@ -56,11 +56,7 @@ def render(notice: Notice) -> Rendered:
 
 def turn_line(notice: Notice) -> str:
     """The first line of every mail: whose turn it is, and by when."""
-    turn = notice.turn or "nobody's"
-    if turn == _own_turn(notice):
-        turn = f"your turn ({turn})"
-    else:
-        turn = "your turn" if turn == "yours" else f"{turn} turn"
+    turn = _turn(notice)
     if notice.by is None:
         return f"It is {turn}; there is no deadline."
     moment = words.moment(notice.by)
@@ -69,6 +65,14 @@ def turn_line(notice: Notice) -> str:
     if notice.kind is NoticeKind.PAUSED:
         return f"It is {turn}, by {moment}; the clock stands still."
     return f"It is {turn}{' until' if turn.startswith('nobody') else ', by'} {moment}."
+
+
+def _turn(notice: Notice) -> str:
+    if notice.turn == "yours":
+        return "your turn"
+    if notice.turn and notice.turn == _own_turn(notice):
+        return f"your turn ({notice.turn})"
+    return (notice.turn or "nobody's") + " turn"
 
 
 def _own_turn(notice: Notice) -> str:
