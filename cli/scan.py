@@ -296,7 +296,7 @@ def _draw(title: str, columns: Iterable[str], rows: Sequence[Sequence[object]], 
     drawn = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for column in narrow:
         drawn.add_column(column, no_wrap=True)
-    drawn.add_column(last, overflow="fold")
+    drawn.add_column(last, overflow="fold", min_width=len(last))
     for row in rows:
         drawn.add_row(*(Text(str(cell), _COLOURS.get(cell, "") if isinstance(cell, Severity) else "") for cell in row))
     console.print(drawn)

@@ -21,7 +21,7 @@ _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK, _SPARSE = b"x", b"g", b"L", b"K", b"S
 #: types that have no content, whatever size their header gives
 _EMPTY = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 _REGULAR = frozenset((b"0", b"\0", b"7", _SPARSE))
-_NUMBERS = (("uid", 108, 116), ("gid", 116, 124), ("mtime", 136, 148))
+_NUMBERS = (("mode", 100, 108), ("uid", 108, 116), ("gid", 116, 124), ("mtime", 136, 148))
 _PAX_NUMBERS = ("uid", "gid", "size")
 _PAX_TIMES = ("atime", "mtime", "ctime")
 _PAX_TEXTS = ("path", "linkpath", "uname", "gname")
@@ -201,6 +201,8 @@ class TarReader:
 
     def _skip_sparse_map(self, header: bytes) -> None:
         """Extended blocks of the old GNU format lie between header and content."""
+        if header[257:265] != b"ustar  \0":
+            raise self._broken("has a sparse file that is not of the GNU format")
         more = header[482]
         while more:
             block = self._stream.read(BLOCK)

@@ -123,8 +123,9 @@ async def examine(layout: Path, *, work: Path, cache: Path, seconds: float) -> R
 
 
 def _failure(failed: sandbox.Failed) -> Exception:
-    # digests were verified: what its tar reader cannot read is what the publisher pushed
-    if "archive/tar: " in failed.complaint:
+    # digests were verified: what its reader of archives cannot read is what the publisher pushed (sparse maps, which
+    # our own reader passes over)
+    if "failed to extract the archive: " in failed.complaint or "archive/tar: " in failed.complaint:
         return MalformedImage("A layer is no tar archive that container engines can read. Build and push it again.")
     return ToolFailed(f"trivy ended with status {failed.status}: {clean(failed.complaint) or 'it said nothing'}")
 
