@@ -6,7 +6,7 @@ when the inbox is drained.
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from models.base import Message
 
@@ -28,6 +28,12 @@ class Command(Message):
     iteration: int | None = None
     release: str = ""
     text: str = Field(default="", max_length=LONGEST_TEXT)
+
+    @field_validator("text")
+    @classmethod
+    def _sendable(cls, text: str) -> str:
+        """Half a surrogate pair (bytes of a terminal that are not UTF-8) cannot be written as JSON."""
+        return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Approve(Command):

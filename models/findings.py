@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from models.base import Message
 
+#: rule of an image that cannot be read: no waiver helps, since nothing of it was checked
+READABLE = "image.readable"
+
 
 class Level(StrEnum):
     """A requirement can hold an item up; a guideline alone cannot (domain.md)."""

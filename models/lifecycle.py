@@ -63,6 +63,10 @@ class Deadline(Message):
             return self.remind_at
         return None if self.overdue else self.due
 
+    def later(self, by: timedelta) -> "Deadline":
+        """The same time left after the clock has stood still for so long."""
+        return self.model_copy(update={"due": self.due + by, "remind_at": self.remind_at and self.remind_at + by})
+
 
 class Pause(Message):
     """Ops stopped the clock, with a reason that everybody sees. `since` is when: the time left is kept."""
@@ -91,8 +95,9 @@ class Proposal(Message):
     finding: str = ""
     #: the proposed waiver as stored, by digest, since a waiver's evidence may be long
     waiver: str = ""
-    #: the deadline that goes on when the proposal is dropped
+    #: the deadline that goes on when the proposal is dropped, with what was left of it at `since`
     suspended: Deadline | None = None
+    since: datetime | None = None
 
 
 class Outcome(Message):
@@ -100,6 +105,8 @@ class Outcome(Message):
 
     #: keys of open requirement findings: they hold the item up until mended or waived
     blocking: tuple[str, ...] = ()
+    #: open requirement findings beyond those named, so that a history stays small; they have to be mended
+    unlisted: int = 0
     #: those of `blocking` whose waiver needs a second approver
     critical: tuple[str, ...] = ()
     requirements: int = 0
@@ -107,30 +114,32 @@ class Outcome(Message):
     vulnerabilities: int = 0
     waived: int = 0
     accepted: int = 0
+    #: checks of the hub that broke: nothing is held against the publisher, and the moderator knows what was not seen
+    errors: int = 0
     #: by when a moderator answers, counted in working days by the activity
     reply_by: datetime | None = None
 
 
 class Undoable(Message):
-    """The latest decision and what undoing it goes back to."""
+    """The latest decision, `at` which it was taken, and what undoing it goes back to."""
 
     act: str
     actor: str
+    at: datetime
     stage: Stage
     turn: Turn
     deadline: Deadline | None = None
-    proposal: Proposal | None = None
-    outcome: Outcome | None = None
+    outcome: Outcome = Outcome()
     warned: bool = False
     responded: bool = False
     appealed: bool = False
-    rejected_by: str = ""
+    rejected_by: tuple[str, ...] = ()
     #: digest of the waiver that the decision put in force
     waiver: str = ""
 
 
 class SubmissionState(Message):
-    """Everything that a submission's process knows of itself. Changed only by policies.lifecycle.apply."""
+    """Everything that a submission's process knows of itself. Changed only by policies.lifecycle: tell and happen."""
 
     id: str
     publisher: str
@@ -155,12 +164,14 @@ class SubmissionState(Message):
     proposal: Proposal | None = None
     undoable: Undoable | None = None
     paused: Pause | None = None
+    #: how long ops stopped the clock before there was a deadline: the first review's term begins later by it
+    stood: timedelta = timedelta(0)
     #: a delayed rejection: the term ends in `rejected`, not in `expired`
     warned: bool = False
     #: the publisher has answered in words, without a new iteration
     responded: bool = False
-    #: who rejected it last: an appeal is judged by somebody else
-    rejected_by: str = ""
+    #: proposer and second approver of the last rejection: an appeal is judged by somebody else
+    rejected_by: tuple[str, ...] = ()
     appealed: bool = False
     #: certification ended without a badge: the publisher mends, or publishes without it
     uncertified: bool = False
@@ -200,5 +211,8 @@ class Snapshot(Message):
     proposal: Proposal | None = None
     paused: str = ""
     responded: bool = False
+    warned: bool = False
+    appealed: bool = False
+    uncertified: bool = False
     assignee: str = ""
     policy: str = ""

@@ -5,31 +5,50 @@ Every default is the number of the domain's rules; policy.toml overrides it. No 
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from models.base import canonical_json, digest_of
 
+#: a longer term is a typing mistake, and would lead beyond the end of the calendar. Days.
+_LONGEST_TERM = 36_500
+
 
 class Section(BaseModel):
-    """A table of policy.toml: frozen; an unknown key is an error, so that a typing mistake never goes unseen."""
+    """A table of policy.toml, frozen. Slices of it travel, so a worker ignores what a newer one has added to them.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    An unknown key of the file is an error all the same (policies/hub_policy.py): no typing mistake goes unseen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is no number of days, and "yes" no switch: what pydantic would convert is a mistake in a file."""
+        wanted = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if wanted is int and type(value) is not int:
+            raise ValueError("a whole number is needed here")
+        if wanted is bool and type(value) is not bool:
+            raise ValueError("true or false is needed here")
+        return value
 
 
 class Deadlines(Section):
     """Whole days unless the name says otherwise. Source: Docker's and Mozilla's published review terms (domain.md)."""
 
-    first_review_days: int = Field(default=14, ge=1)
+    first_review_days: int = Field(default=14, ge=1, le=_LONGEST_TERM)
     #: when a moderator is reminded of a first review that nobody has given
     first_review_reminder_days: int = Field(default=10, ge=1)
-    reply_working_days: int = Field(default=2, ge=1)
+    reply_working_days: int = Field(default=2, ge=1, le=365)
     changes_reminder_days: int = Field(default=20, ge=1)
-    changes_expiry_days: int = Field(default=35, ge=1)
-    #: a delayed rejection: the last warning's term
-    last_warning_days: int = Field(default=14, ge=1)
-    dormant_days: int = Field(default=365, ge=1)
-    second_approver_reminder_days: int = Field(default=2, ge=1)
+    changes_expiry_days: int = Field(default=35, ge=1, le=_LONGEST_TERM)
+    #: a delayed rejection: the last warning's term, and when the publisher is reminded of it
+    last_warning_days: int = Field(default=14, ge=1, le=_LONGEST_TERM)
+    last_warning_reminder_days: int = Field(default=7, ge=1)
+    dormant_days: int = Field(default=365, ge=1, le=_LONGEST_TERM)
+    second_approver_reminder_days: int = Field(default=2, ge=1, le=_LONGEST_TERM)
     #: ISO country whose public holidays are not working days; empty for none
     holidays: str = ""
 
@@ -39,6 +58,8 @@ class Deadlines(Section):
             raise ValueError("changes_reminder_days must be less than changes_expiry_days")
         if self.first_review_reminder_days >= self.first_review_days:
             raise ValueError("first_review_reminder_days must be less than first_review_days")
+        if self.last_warning_reminder_days >= self.last_warning_days:
+            raise ValueError("last_warning_reminder_days must be less than last_warning_days")
         return self
 
     @property
@@ -49,7 +70,7 @@ class Deadlines(Section):
 class SeverityClasses(Section):
     """Lowest CVSS base score of each class; a score below `minor` but above 0 is minor too."""
 
-    critical: Decimal = Decimal("7.0")
+    critical: Decimal = Field(default=Decimal("7.0"), le=10)
     major: Decimal = Decimal("4.0")
     minor: Decimal = Decimal("0.1")
 
@@ -63,10 +84,10 @@ class SeverityClasses(Section):
 class Remediation(Section):
     """Clocks after notification of a finding in a published product. They come alive with the watch."""
 
-    critical_hours: int = Field(default=72, ge=1)
-    major_days: int = Field(default=7, ge=1)
-    classing_working_days: int = Field(default=2, ge=1)
-    hold_days: int = Field(default=30, ge=1)
+    critical_hours: int = Field(default=72, ge=1, le=24 * _LONGEST_TERM)
+    major_days: int = Field(default=7, ge=1, le=_LONGEST_TERM)
+    classing_working_days: int = Field(default=2, ge=1, le=365)
+    hold_days: int = Field(default=30, ge=1, le=_LONGEST_TERM)
 
 
 class ImageLimits(Section):
@@ -89,7 +110,7 @@ class Practices(Section):
 
     layers: int = Field(default=40, ge=1)
     size_bytes: int = Field(default=1_000_000_000, ge=1)
-    rebuilt_within_days: int = Field(default=180, ge=1)
+    rebuilt_within_days: int = Field(default=180, ge=1, le=_LONGEST_TERM)
     #: leftover bytes below this are not worth a finding
     leftovers_bytes: int = Field(default=100_000, ge=0)
     base_images: tuple[str, ...] = ("alpine", "debian", "ubuntu", "wolfi", "distroless")
@@ -138,15 +159,21 @@ class MailTerms(Section):
     first_retry_seconds: int = Field(default=60, ge=1)
     longest_retry_seconds: int = Field(default=4 * 3600, ge=1)
     #: how long a mailed link that confirms an address is good
-    confirmation_days: int = Field(default=7, ge=1)
+    confirmation_days: int = Field(default=7, ge=1, le=_LONGEST_TERM)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "MailTerms":
+        if self.first_retry_seconds > self.longest_retry_seconds:
+            raise ValueError("first_retry_seconds must not be more than longest_retry_seconds")
+        return self
 
 
 class Keeping(Section):
     """How long things are kept. Days."""
 
-    workflow_retention_days: int = Field(default=30, ge=1)
+    workflow_retention_days: int = Field(default=30, ge=1, le=_LONGEST_TERM)
     #: unreferenced blobs younger than this are left alone
-    blob_grace_days: int = Field(default=7, ge=0)
+    blob_grace_days: int = Field(default=7, ge=0, le=_LONGEST_TERM)
     scanner_cache_bytes: int = Field(default=5 * 2**30, ge=0)
 
 
@@ -171,7 +198,7 @@ class Terms(Section):
     )
     currencies: tuple[str, ...] = ("USD", "EUR", "GBP")
     #: how long a waiver may last, days
-    waiver_days: int = Field(default=180, ge=1)
+    waiver_days: int = Field(default=180, ge=1, le=_LONGEST_TERM)
 
 
 class HubPolicy(Section):

@@ -35,8 +35,17 @@ class PublicationOrder(Message):
     revision: int
 
 
+class ListingBefore(Message):
+    """What undoing the latest decision goes back to. `at` is when it was taken: a hold stands still since."""
+
+    status: ListingStatus
+    at: datetime
+    reason: str = ""
+    hold_until: datetime | None = None
+
+
 class ProductState(Message):
-    """Everything a product's process knows. Changed only by policies.product.apply."""
+    """Everything a product's process knows. Changed only by the functions of policies.product."""
 
     id: str
     publisher: str
@@ -57,7 +66,10 @@ class ProductState(Message):
     reason: str = ""
     #: a hold that nobody ends turns into a revocation then
     hold_until: datetime | None = None
-    before: ListingStatus | None = None
+    #: None when the latest decision cannot be undone any more
+    before: ListingBefore | None = None
+    #: the registry has been told of the revocation: the release's manifests are not in it
+    withdrawn: bool = False
     decided_by: str = ""
     seen: tuple[str, ...] = ()
 

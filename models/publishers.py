@@ -58,7 +58,7 @@ class Standing(Message):
 
 
 class ApplicationState(Message):
-    """Everything that a publisher's process knows of itself. Changed only by policies.application.apply."""
+    """Everything that a publisher's process knows of itself. Changed only by the functions of policies.application."""
 
     id: str
     #: digest of the stored profile

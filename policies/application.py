@@ -52,21 +52,45 @@ def tell(state: ApplicationState, command: c.Command, standing: Standing, terms:
     if command.act in _NEED_TEXT and not command.text.strip():
         raise NotAllowed(f"{command.act} needs a text that the other side can act on.")
     update, notices = _OUTCOMES[type(command)](command)
-    due: datetime | None = None
-    if update.get("status") is A.SUBMITTED:
-        due = standing.reply_by or now + timedelta(days=terms.reply_working_days)
-    seen = (*state.seen, command.id)[-_REMEMBERED:]
-    return Change(
-        state.model_copy(update={"due": due, "remind_at": due, "revision": state.revision + 1, "seen": seen, **update}),
-        notices,
+    changed = state.model_copy(
+        update={"revision": state.revision + 1, "seen": (*state.seen, command.id)[-_REMEMBERED:], **update}
     )
+    due, remind_at = _terms_of(changed.status, standing, terms, now)
+    return Change(changed.model_copy(update={"due": due, "remind_at": remind_at}), notices)
+
+
+def _terms_of(
+    status: A, standing: Standing, terms: Deadlines, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """(by when whoever is at turn acts, when the one reminder goes out). An application never expires."""
+    match status:
+        case A.SUBMITTED:
+            due = standing.reply_by or now + timedelta(days=terms.reply_working_days)
+            return due, due
+        case A.MORE_INFORMATION:
+            days = terms.changes_expiry_days, terms.changes_reminder_days
+        case A.DEFERRED:
+            # a review that nobody has given yet
+            days = terms.first_review_days, terms.first_review_reminder_days
+        case _:
+            return None, None
+    return now + timedelta(days=days[0]), now + timedelta(days=days[1])
 
 
 def remind(state: ApplicationState) -> Change:
-    """The one reminder of whoever is at turn."""
-    notices = {A.UNCONFIRMED: (N.CONFIRM_EMAIL,), A.SUBMITTED: (N.APPLICATION_TO_REVIEW,)}
+    """The one reminder of whoever is at turn. Reminded already: no change."""
+    if state.remind_at is None:
+        return Change(state)
     reminded = state.model_copy(update={"remind_at": None, "revision": state.revision + 1})
-    return Change(reminded, notices.get(state.status, ()))
+    return Change(reminded, _REMINDERS.get(state.status, ()))
+
+
+_REMINDERS: dict[A, tuple[N, ...]] = {
+    A.UNCONFIRMED: (N.CONFIRM_EMAIL,),
+    A.SUBMITTED: (N.APPLICATION_TO_REVIEW,),
+    A.MORE_INFORMATION: (N.APPLICATION_QUESTION,),
+    A.DEFERRED: (N.APPLICATION_TO_REVIEW,),
+}
 
 
 _NEED_TEXT = frozenset({"ask_information", "give_information", "decline"})

@@ -3,18 +3,21 @@
 from datetime import timedelta
 
 from models import commands as c
+from models.findings import READABLE
 from models.lifecycle import Deadline, DeadlineKind, Proposal, ProposedAct, Stage, SubmissionState, Turn
 from models.notices import NoticeKind as N
-from policies.stages import Change, Told, dormant, moved, publishes, undoable, waits_for_publisher
+from policies.rights import DECIDES, effective
+from policies.stages import Change, Told, clocked, dormant, moved, publishes, undoable, waits_for_publisher
 
 
 def approve(told: Told, command: c.Command) -> Change:
     state = told.state
     if blocking := state.outcome.blocking:
-        raise told.refuse(
-            f"{len(blocking)} requirements are open ({', '.join(blocking[:5])}): waive them or ask for changes."
-        )
-    cleared = state.model_copy(update={"warned": False, "uncertified": False, **undoable(told, "approve")})
+        count = len(blocking) + state.outcome.unlisted
+        raise told.refuse(f"{count} requirements are open ({', '.join(blocking[:5])}): waive them or ask for changes.")
+    if not state.release:
+        raise told.refuse("No source could be pinned in this iteration, so there is nothing to approve.")
+    cleared = state.model_copy(update={"warned": False, **undoable(told, "approve")})
     if state.certify:
         certifying = moved(cleared, Stage.CERTIFYING, Turn.CERTIFIER, told.now, None)
         return Change(certifying, (N.APPROVED, N.CERTIFICATION_STARTED))
@@ -41,7 +44,11 @@ def waive(told: Told, command: c.Command) -> Change:
     state = told.state
     if command.finding not in state.outcome.blocking:
         raise told.refuse(f"No open requirement has the key {command.finding}: only those need a waiver.")
-    if command.finding in state.outcome.critical:
+    if command.finding.partition(":")[0] == READABLE:
+        raise told.refuse("What cannot be read cannot be checked, and what was not checked cannot be waived.")
+    if not command.waiver:
+        raise told.refuse("The waiver itself is missing: its evidence, scope and expiry are stored before it is given.")
+    if command.finding in state.outcome.critical or DECIDES.isdisjoint(effective(told.standing)):
         proposal = Proposal(
             act=ProposedAct.WAIVE,
             actor=told.actor,
@@ -67,29 +74,33 @@ def _waived(told: Told, finding: str, waiver: str, state: SubmissionState) -> Ch
 
 
 def _propose(told: Told, proposal: Proposal, notice: N) -> Change:
-    """The second approver is at turn; what was running before comes back when the proposal is dropped."""
-    term = timedelta(days=told.state.terms.second_approver_reminder_days)
-    deadline = Deadline(kind=DeadlineKind.SECOND_APPROVAL, due=told.now + term)
+    """The second approver is at turn; the moderators' clock stands still, and goes on when the proposal is dropped."""
+    state = clocked(told.state, told.now)
+    term = timedelta(days=state.terms.second_approver_reminder_days)
     update = {
         "turn": Turn.SECOND_APPROVER,
-        "deadline": deadline,
-        "proposal": proposal.model_copy(update={"suspended": told.state.deadline}),
+        "deadline": Deadline(kind=DeadlineKind.SECOND_APPROVAL, due=told.now + term),
+        "proposal": proposal.model_copy(update={"suspended": state.deadline, "since": told.now}),
         **undoable(told, f"propose to {proposal.act}"),
     }
-    return Change(told.state.model_copy(update=update), (notice,))
+    return Change(state.model_copy(update=update), (notice,))
 
 
-def _without_proposal(state: SubmissionState) -> SubmissionState:
-    deadline = state.proposal.suspended if state.proposal else state.deadline
-    return state.model_copy(update={"turn": Turn.MODERATOR, "deadline": deadline, "proposal": None})
+def _without_proposal(told: Told, proposal: Proposal) -> SubmissionState:
+    deadline = proposal.suspended
+    if deadline and proposal.since:
+        deadline = deadline.later(told.now - proposal.since)
+    update = {"turn": Turn.MODERATOR, "deadline": deadline, "proposal": None}
+    return clocked(told.state, told.now).model_copy(update=update)
 
 
 def confirm(told: Told, command: c.Command) -> Change:
     proposal = told.state.proposal
-    assert proposal is not None  # noqa: S101 - _applies has looked
+    assert proposal is not None  # noqa: S101 - stages.applies has looked
     if proposal.actor == told.actor:
         raise told.refuse("The approver is not the proposer: somebody else has to confirm.")
-    back = _without_proposal(told.state)
+    back = _without_proposal(told, proposal)
+    rejected_by = (proposal.actor, told.actor)
     before = told._replace(state=back)
     match proposal.act:
         case ProposedAct.WAIVE:
@@ -98,36 +109,48 @@ def confirm(told: Told, command: c.Command) -> Change:
             deadline = Deadline(
                 kind=DeadlineKind.LAST_WARNING,
                 due=told.now + timedelta(days=back.terms.last_warning_days),
-                remind_at=told.now + timedelta(days=back.terms.last_warning_days / 2),
+                remind_at=told.now + timedelta(days=back.terms.last_warning_reminder_days),
             )
             warned = moved(back, Stage.WAITING, Turn.PUBLISHER, told.now, deadline)
-            update = {"warned": True, "rejected_by": proposal.actor, "responded": False}
+            update = {"warned": True, "rejected_by": rejected_by, "responded": False, "appealed": False}
             return Change(warned.model_copy(update=update | undoable(before, "reject")), (N.LAST_WARNING,))
         case _:
-            update = {"rejected_by": proposal.actor, **undoable(before, "reject")}
+            update = {"rejected_by": rejected_by, **undoable(before, "reject")}
             rejected = dormant(back, Stage.REJECTED, told.now)
             return Change(rejected.model_copy(update=update), (N.REJECTED,))
 
 
 def decline(told: Told, command: c.Command) -> Change:
-    state = _without_proposal(told.state).model_copy(update={"undoable": None})
+    proposal = told.state.proposal
+    assert proposal is not None  # noqa: S101 - stages.applies has looked
+    if proposal.actor == told.actor:
+        raise told.refuse("The approver is not the proposer: your own proposal is taken back with undo.")
+    state = _without_proposal(told, proposal).model_copy(update={"undoable": None})
     return Change(state, (N.PROPOSAL_DECLINED,))
 
 
 def undo(told: Told, command: c.Command) -> Change:
     before = told.state.undoable
-    assert before is not None  # noqa: S101 - _applies has looked
-    restored = told.state.model_copy(
+    assert before is not None  # noqa: S101 - stages.applies has looked
+    state = clocked(told.state, told.now)
+    deadline = before.deadline
+    if (before.stage, before.turn) == (state.stage, state.turn):
+        # a waiver moved nothing: the clock has been running all the while
+        deadline = state.deadline
+    elif deadline:
+        deadline = deadline.later(told.now - before.at)
+    restored = state.model_copy(
         update={
             "stage": before.stage,
             "turn": before.turn,
-            "deadline": before.deadline,
-            "proposal": before.proposal,
-            "outcome": before.outcome or told.state.outcome,
+            "deadline": deadline,
+            "proposal": None,
+            "outcome": before.outcome,
             "warned": before.warned,
             "responded": before.responded,
             "appealed": before.appealed,
             "rejected_by": before.rejected_by,
+            "uncertified": False,
             "undoable": None,
         }
     )

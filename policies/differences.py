@@ -1,6 +1,7 @@
 """What changed between two iterations: manifest fields, images, layers, components, vulnerabilities, checks."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from models.content import ContentManifest
@@ -22,8 +23,10 @@ def differences(
 ) -> Differences:
     """For the second review: only what changed has to be looked at again."""
     old, new = _open(before), _open(after)
+    there = {finding.key for finding in after.findings}
     appeared = [finding for key, finding in new.items() if key not in old]
-    vanished = [finding for key, finding in old.items() if key not in new]
+    # what was waived or accepted meanwhile is judged, not mended
+    vanished = [finding for key, finding in old.items() if key not in there]
     return Differences(
         manifest=_manifest(manifest_before, manifest_after),
         images=_images(before.images, after.images),
@@ -78,34 +81,56 @@ def _short(text: str) -> str:
 
 
 def _images(before: Sequence[ExaminedImage], after: Sequence[ExaminedImage]) -> tuple[str, ...]:
-    old = {(image.tier, image.platform): image for image in before}
-    new = {(image.tier, image.platform): image for image in after}
     lines = []
-    for place in dict.fromkeys((*old, *new)):
-        name = " ".join(place)
-        if place not in new:
+    for name, old, new in _pairs(before, after):
+        if new is None:
             lines.append(f"{name} is gone")
-        elif place not in old:
-            lines.append(f"{name} is new: {new[place].digest}")
-        elif old[place].digest != new[place].digest:
-            lines.append(f"{name}: {old[place].digest[:19]} -> {new[place].digest[:19]}")
+        elif old is None:
+            lines.append(f"{name} is new: {new.digest}")
+        elif old.digest != new.digest:
+            lines.append(f"{name}: {old.digest[:19]} -> {new.digest[:19]}")
     return tuple(lines)
+
+
+def _pairs(
+    before: Sequence[ExaminedImage], after: Sequence[ExaminedImage]
+) -> Iterator[tuple[str, ExaminedImage | None, ExaminedImage | None]]:
+    """Each image and the one that it replaces: of the same tier and platform, and of several there by tag."""
+    for place in dict.fromkeys((image.tier, image.platform) for image in (*before, *after)):
+        old = [image for image in before if (image.tier, image.platform) == place]
+        new = [image for image in after if (image.tier, image.platform) == place]
+        several = len(old) > 1 or len(new) > 1
+        for image in new:
+            earlier = old[0] if old and not several else next((one for one in old if _same(one, image)), None)
+            if earlier:
+                old.remove(earlier)
+            yield _called(image, several), earlier, image
+        for image in old:
+            yield _called(image, several), image, None
+
+
+def _called(image: ExaminedImage, several: bool) -> str:
+    tag = f":{image.tags[0]}" if several and image.tags else ""
+    return f"{image.tier}{tag} {image.platform}"
+
+
+def _same(old: ExaminedImage, new: ExaminedImage) -> bool:
+    return old.digest == new.digest or not set(old.tags).isdisjoint(new.tags)
 
 
 def _layers(
     before: IterationReport, after: IterationReport, old: Sequence[ImageReport], new: Sequence[ImageReport]
 ) -> tuple[str, ...]:
     """How many layers each image shares with the one it replaces."""
-    layers = {report.facts.digest: [layer.diff_id for layer in report.facts.layers] for report in (*old, *new)}
-    previous = {(image.tier, image.platform): image.digest for image in before.images}
+    layers = {report.facts.digest: Counter(layer.diff_id for layer in report.facts.layers) for report in (*old, *new)}
     lines = []
-    for image in after.images:
-        earlier = previous.get((image.tier, image.platform))
-        if earlier is None or earlier == image.digest or earlier not in layers or image.digest not in layers:
+    for name, earlier, image in _pairs(before.images, after.images):
+        if earlier is None or image is None or earlier.digest == image.digest:
             continue
-        was, is_ = layers[earlier], layers[image.digest]
-        shared = len(set(was) & set(is_))
-        lines.append(f"{image.tier} {image.platform}: {len(is_)}, {shared} of them as before, {len(is_) - shared} new")
+        if (was := layers.get(earlier.digest)) is None or (is_ := layers.get(image.digest)) is None:
+            continue
+        count, shared, gone = is_.total(), (was & is_).total(), (was - is_).total()
+        lines.append(f"{name}: {count}, {shared} of them as before, {count - shared} new, {gone} gone")
     return tuple(lines)
 
 
@@ -115,14 +140,15 @@ def _components(before: Sequence[ImageReport], after: Sequence[ImageReport]) -> 
     for name in sorted(old.keys() | new.keys()):
         was, is_ = ", ".join(sorted(old.get(name, ()))), ", ".join(sorted(new.get(name, ())))
         if was != is_:
-            lines.append(f"{name} {was or 'new'} -> {is_ or 'removed'}")
+            lines.append(f"{_short(name[0])} {_short(was) or 'new'} -> {_short(is_) or 'removed'}")
     return tuple(lines)
 
 
-def _versions(reports: Sequence[ImageReport]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _versions(reports: Sequence[ImageReport]) -> dict[tuple[str, str], set[str]]:
+    """(name, ecosystem) -> versions: Debian's requests is not PyPI's."""
+    found: dict[tuple[str, str], set[str]] = {}
     for report in reports:
         for component in report.components:
             if component.state is ComponentState.PRESENT:
-                found.setdefault(component.name, set()).add(component.version)
+                found.setdefault((component.name, component.ecosystem), set()).add(component.version)
     return found

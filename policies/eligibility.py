@@ -48,6 +48,18 @@ def _certification(context: EligibilityContext) -> Iterable[Evidence]:
 
 
 @ELIGIBILITY.rule(
+    "partner",
+    Level.GUIDELINE,
+    "The publisher has not applied as a technology partner",
+    why="Whoever asks for certification also applies as a technology partner.",
+    remedy="Ask for certification in the publisher profile as well.",
+)
+def _partner(context: EligibilityContext) -> Iterable[Evidence]:
+    if context.manifest.wants_certification and not context.profile.wants_certification:
+        yield Evidence("The profile does not ask for certification.", "wants_certification")
+
+
+@ELIGIBILITY.rule(
     "support",
     _R,
     "Content for Enterprise infrastructure needs support by the publisher",
@@ -59,7 +71,7 @@ def _support(context: EligibilityContext) -> Iterable[Evidence]:
     if manifest.runs_on is not RunsOn.ENTERPRISE:
         return
     support = manifest.support
-    if not (support.email or support.website or support.self_help):
+    if not (support.email.strip() or support.website.strip() or support.self_help.strip()):
         yield Evidence("There is no way to reach support beside the link.", "support")
     for number, tier in enumerate(manifest.tiers):
         if tier.sla is None:

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from models.content import ContentManifest, Track
-from models.findings import Finding, FindingStatus, Level, Severity, Verdict, Waiver
+from models.errors import ToolFailed
+from models.findings import READABLE, Finding, FindingStatus, Level, Severity, Verdict, Waiver
 from models.images import ReleaseSet
 from models.lifecycle import Outcome
 from models.policy import HubPolicy
@@ -18,23 +19,23 @@ from policies.eligibility import ELIGIBILITY, EligibilityContext
 from policies.image_practices import IMAGE, ImageContext
 from policies.manifest import MANIFEST, ManifestContext
 from policies.profile import PROFILE, ProfileContext
+from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, key_of, sayable
 from policies.vulnerabilities import Sighting
 from policies.waivers import apply_waivers
 
-READABLE = "image.readable"
+#: open requirements that a history names, so that it stays small; the rest are counted
+_MOST_KEYS = 100
 
 
 class _Place(NamedTuple):
-    """An image of the release set as people call it: `Standard linux/amd64`."""
+    """An image of the release set. `label` is what people call it: `Standard linux/amd64`."""
 
     tier: str
     tags: tuple[str, ...]
     platform: str
     digest: str
     size: int
-
-    def __str__(self) -> str:
-        return f"{self.tier} {self.platform}"
+    label: str
 
 
 def examine(
@@ -55,9 +56,12 @@ def examine(
     """Pure: the same values give the same report, in whatever order the images were scanned.
 
     `pictures` by digest, `accepted` keys of findings of an approved iteration. A listing edit brings no images.
+    Errors: ToolFailed when an image was not looked at though nothing is wrong with it: no report in parts.
     """
     findings: list[Finding] = []
     results: list[RuleResult] = []
+    images: list[ExaminedImage] = []
+    seen: dict[str, set[str]] = {}
     for checked in (
         PROFILE.run(ProfileContext(profile, pictures, policy), policy.rules),
         ELIGIBILITY.run(EligibilityContext(manifest, profile), policy.rules),
@@ -65,10 +69,11 @@ def examine(
     ):
         findings += checked.findings
         results += checked.results
-    images: list[ExaminedImage] = []
     if track is Track.VERSION:
         places = _places(release)
-        by_digest = {report.facts.digest: report for report in reports}
+        by_digest = {report.facts.digest: report for report in sorted(reports, key=_age)}
+        if not problems:
+            _demand_all(places, by_digest)
         for problem in sorted(problems, key=lambda problem: (problem.tier, problem.platform, problem.digest)):
             findings.append(_unreadable(problem))
             results.append(RuleResult(rule=READABLE, verdict=Verdict.FAILED, where=findings[-1].where))
@@ -78,16 +83,26 @@ def examine(
             images.append(_image(place, report))
             if report is None:
                 continue
-            checked = IMAGE.run(ImageContext(report.facts, policy, now), policy.rules, place=str(place))
+            checked = IMAGE.run(ImageContext(report.facts, policy, now), policy.rules, place=place.label)
             findings += checked.findings
             results += checked.results
-            sightings += [Sighting(found, str(place)) for found in report.vulnerabilities]
-        found = vulnerabilities.to_findings(sightings, policy.gate)
+            for finding in checked.findings:
+                seen.setdefault(finding.key, set()).add(place.digest)
+            sightings += [Sighting(found, place.label, place.digest) for found in report.vulnerabilities]
         if vulnerabilities.RULE not in policy.rules.off:
+            found = vulnerabilities.to_findings(sightings, policy.gate)
             findings += found
             results.append(RuleResult(rule=vulnerabilities.RULE, verdict=_verdict(found)))
+            for sighting in sightings:
+                seen.setdefault(vulnerabilities.key_for(sighting.vulnerability), set()).add(sighting.digest)
     judged = apply_waivers(
-        _once_each(findings), waivers=waivers, accepted=accepted, product=product, release=release, now=now
+        _once_each(findings),
+        waivers=waivers,
+        accepted=accepted,
+        product=product,
+        release=release,
+        now=now,
+        images=seen,
     )
     return IterationReport(
         verdict=_overall(judged, results),
@@ -103,16 +118,30 @@ def examine(
 def outcome_of(report: IterationReport) -> Outcome:
     """Counts and keys for the process; the findings themselves are stored."""
     findings = report.findings
-    blocking = tuple(finding.key for finding in findings if finding.blocks)
+    blocking = [finding for finding in findings if finding.blocks]
     return Outcome(
-        blocking=blocking,
-        critical=tuple(f.key for f in findings if f.blocks and f.severity is Severity.CRITICAL),
+        blocking=tuple(finding.key for finding in blocking[:_MOST_KEYS]),
+        unlisted=max(0, len(blocking) - _MOST_KEYS),
+        critical=tuple(f.key for f in blocking[:_MOST_KEYS] if f.severity is Severity.CRITICAL),
         requirements=sum(f.level is Level.REQUIREMENT for f in findings),
         guidelines=sum(f.level is Level.GUIDELINE for f in findings),
         vulnerabilities=sum(f.rule == vulnerabilities.RULE for f in findings),
         waived=sum(f.status is FindingStatus.WAIVED for f in findings),
         accepted=sum(f.status is FindingStatus.ACCEPTED for f in findings),
+        errors=sum(result.verdict is Verdict.ERROR for result in report.results),
     )
+
+
+def _age(report: ImageReport) -> tuple[datetime, str]:
+    """Of several reports of one image the newest counts."""
+    return report.scanner.at, report.scanner.advisory_snapshot
+
+
+def _demand_all(places: Sequence[_Place], by_digest: Mapping[str, ImageReport]) -> None:
+    if not places:
+        raise ToolFailed("No image of the release set was handed to the checks.")
+    if missing := [place for place in places if place.digest not in by_digest]:
+        raise ToolFailed(f"There is no scan report of {missing[0].label} ({missing[0].digest}): checks are not done.")
 
 
 def _places(release: ReleaseSet | None) -> list[_Place]:
@@ -122,21 +151,24 @@ def _places(release: ReleaseSet | None) -> list[_Place]:
         for tag in tier.tags:
             for image in tag.platforms:
                 known = places.get(image.digest)
-                tags = (*known.tags, tag.tag) if known and known.tier == tier.tier else (tag.tag,)
                 if known and known.tier != tier.tier:
                     continue
-                places[image.digest] = _Place(tier.tier, tags, image.platform, image.digest, image.size)
-    names = [str(place) for place in places.values()]
+                tags = (*known.tags, tag.tag) if known else (tag.tag,)
+                label = f"{tier.tier} {image.platform}"
+                places[image.digest] = _Place(tier.tier, tags, image.platform, image.digest, image.size, label)
+    labels = [place.label for place in places.values()]
     # several versions in one tier: the tag tells them apart
     return [
-        place._replace(tier=f"{place.tier}:{place.tags[0]}") if names.count(str(place)) > 1 else place
+        place._replace(label=f"{place.tier}:{place.tags[0]} {place.platform}")
+        if labels.count(place.label) > 1
+        else place
         for place in places.values()
     ]
 
 
 def _image(place: _Place, report: ImageReport | None) -> ExaminedImage:
     image = ExaminedImage(
-        tier=place.tier.partition(":")[0],
+        tier=place.tier,
         tags=place.tags,
         platform=place.platform,
         digest=place.digest,
@@ -161,14 +193,14 @@ def _image(place: _Place, report: ImageReport | None) -> ExaminedImage:
 def _unreadable(problem: ImageProblem) -> Finding:
     where = " ".join(part for part in (problem.tier, problem.platform or problem.digest) if part)
     return Finding(
-        key=f"{READABLE}:{where}",
+        key=key_of(READABLE, where),
         rule=READABLE,
         level=Level.REQUIREMENT,
         title="The image cannot be read",
         why="What cannot be read cannot be checked.",
         remedy="See the evidence; then push the image again and resubmit.",
-        evidence=problem.message[:1_000],
-        where=where,
+        evidence=sayable(problem.message, LONGEST_EVIDENCE),
+        where=sayable(where, LONGEST_LINE),
     )
 
 

@@ -3,13 +3,14 @@ itself: config, history and layers.
 """
 
 import re
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from models.findings import Level
 from models.images import ImageFacts
 from models.policy import HubPolicy
+from policies import instructions
 from policies.rules import Area, Evidence
 
 
@@ -33,24 +34,24 @@ _LEFTOVERS = {
     "var/cache/dnf": "dnf's package cache",
     "root/.cache/pip": "pip's cache",
     "root/.npm": "npm's cache",
+    "usr/local/share/.cache/yarn": "yarn's cache",
+    "root/.cache/go-build": "Go's build cache",
+    "root/.cargo/registry": "cargo's cache",
+    "root/.gradle": "Gradle's cache",
+    "root/.m2/repository": "Maven's cache",
+    "tmp": "temporary files",
+    "var/tmp": "temporary files",
 }
-_SUPERVISORS = ("supervisord", "supervisor", "s6-svscan", "runit", "runsvdir", "monit")
-_SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private_?key|credentials?)$", re.IGNORECASE)
-_UPDATE = re.compile(r"\b(apt-get|apt|apk|yum|dnf)\b[^&|;]*\b(update|check-update)\b")
-_INSTALL = re.compile(r"\b(install|add|upgrade|dist-upgrade)\b")
-_UNVERIFIED = re.compile(
-    r"--allow-unauthenticated|--force-yes|--allow-untrusted|--nogpgcheck|--no-gpg-check|trusted=yes|"
-    r"--trusted-host|\bcurl\b[^|;&]*(\s-k\b|--insecure)|\bwget\b[^|;&]*--no-check-certificate"
-)
-_DOWNLOAD_AND_RUN = re.compile(r"\b(curl|wget)\b[^;&]*\|\s*(sudo\s+)?(ba|z|da)?sh\b")
+_SUPERVISORS = frozenset({"supervisord", "s6-svscan", "s6-overlay", "runit", "runsvdir", "runit-init", "monit"})
+#: what the programs of a base system need to do their work
 _SETUID_NEEDED = re.compile(
-    r"(^|/)(su|sudo|ping|ping6|mount|umount|passwd|chsh|chfn|gpasswd|newgrp|chage|expiry|"
-    r"unix_chkpwd|ssh-agent|wall|write|pam_extrausers_chkpwd|bbsuid|doas)$"
+    r"(usr/)?(local/)?(s?bin|lib(exec)?(/[^/]+)*)/(su|sudo|ping|ping6|mount|umount|passwd|chsh|chfn|gpasswd|newgrp|chage|"
+    r"expiry|unix_chkpwd|pam_extrausers_chkpwd|pam_timestamp_check|ssh-agent|ssh-keysign|dbus-daemon-launch-helper|wall|"
+    r"write|bbsuid|doas|utempter|polkit-agent-helper-1|pkexec)"
 )
-
-
-def _instructions(facts: ImageFacts) -> list[str]:
-    return [layer.instruction for layer in facts.layers if layer.instruction] + list(facts.empty_instructions)
+#: switches that let everybody in without a password, by the names that well-known images gave them
+_BLANK = re.compile(r"allow_(empty|blank|no)_(root_)?password$", re.IGNORECASE)
+_YES = frozenset({"1", "yes", "true", "on"})
 
 
 @IMAGE.rule(
@@ -62,7 +63,7 @@ def _instructions(facts: ImageFacts) -> list[str]:
 )
 def _non_root(context: ImageContext) -> Iterable[Evidence]:
     user = context.facts.user.partition(":")[0].strip()
-    if user in ("", "0", "root"):
+    if user in ("", "root") or (user.isdigit() and int(user[-20:]) == 0):
         yield Evidence(f"User of the image: {user or 'none given, which is root'}.")
 
 
@@ -87,11 +88,42 @@ def _secrets(context: ImageContext) -> Iterable[Evidence]:
     remedy="Take it out of ENV and ARG; let the container refuse to start without one.",
 )
 def _password(context: ImageContext) -> Iterable[Evidence]:
+    # the value is never shown: reports are read by more people than the image
     for variable in context.facts.env:
         name, _, value = variable.partition("=")
-        # the value is never shown: reports are read by more people than the image
-        if value and _SECRET_NAME.search(name) and not value.startswith(("/", "file:")):
+        if _is_fixed(name, value):
             yield Evidence(f"ENV {name} has a value.", subject=name)
+    given = {
+        name
+        for instruction in instructions.all_of(context.facts)
+        for name, value in instructions.arguments(instruction)
+        if _is_fixed(name, value)
+    }
+    for name in sorted(given):
+        yield Evidence(f"ARG {name} had a value in the build, and the history keeps it.", subject=f"ARG {name}")
+
+
+def _is_fixed(name: str, value: str) -> bool:
+    """The path of a file that holds the secret is none itself."""
+    return bool(value) and instructions.is_secret(name) and not value.startswith(("/", "file:"))
+
+
+@IMAGE.rule(
+    "blank-password",
+    _R,
+    "A password is blank by default",
+    why="Whoever forgets to set one lets everybody in.",
+    remedy="Take it out of ENV; let the container refuse to start without a password.",
+)
+def _blank_password(context: ImageContext) -> Iterable[Evidence]:
+    for variable in context.facts.env:
+        name, equals, value = variable.partition("=")
+        if equals and not value and instructions.is_password(name):
+            yield Evidence(f"ENV {name} is empty.", subject=name)
+        elif _BLANK.search(name) and value.lower() in _YES:
+            yield Evidence(f"ENV {name} is {value}.", subject=name)
+        elif name.upper().endswith("_AUTH_METHOD") and value.lower() == "trust":
+            yield Evidence(f"ENV {name} is {value}: nobody is asked for a password.", subject=name)
 
 
 @IMAGE.rule(
@@ -103,9 +135,9 @@ def _password(context: ImageContext) -> Iterable[Evidence]:
 )
 def _supervisor(context: ImageContext) -> Iterable[Evidence]:
     command = " ".join((*context.facts.entrypoint, *context.facts.cmd))
-    for word in re.split(r"[\s/]+", command):
-        if word in _SUPERVISORS:
-            yield Evidence(f"Its command is: {command}", subject=word)
+    programs = {word.strip("\"'();&|").rpartition("/")[2] for word in command.split()}
+    for word in sorted(programs & _SUPERVISORS):
+        yield Evidence(f"Its command is: {instructions.shown(command)}", subject=word)
 
 
 @IMAGE.rule(
@@ -117,7 +149,7 @@ def _supervisor(context: ImageContext) -> Iterable[Evidence]:
 )
 def _command(context: ImageContext) -> Iterable[Evidence]:
     if not context.facts.entrypoint and not context.facts.cmd:
-        yield Evidence()
+        yield Evidence("Neither is set.")
 
 
 @IMAGE.rule(
@@ -129,8 +161,10 @@ def _command(context: ImageContext) -> Iterable[Evidence]:
 )
 def _healthcheck(context: ImageContext) -> Iterable[Evidence]:
     check = context.facts.healthcheck
-    if check is None or not check.test or check.test[0].upper() == "NONE":
-        yield Evidence()
+    if check is None or not check.test:
+        yield Evidence("The image sets none.")
+    elif check.test[0].upper() == "NONE":
+        yield Evidence("HEALTHCHECK NONE switches it off.")
 
 
 @IMAGE.rule(
@@ -201,8 +235,12 @@ def _rebuilt(context: ImageContext) -> Iterable[Evidence]:
     created, days = context.facts.created, context.policy.practices.rebuilt_within_days
     if created is None:
         yield Evidence("It does not say when it was built.")
-    elif context.now - created > timedelta(days=days):
+    elif context.now - _aware(created) > timedelta(days=days):
         yield Evidence(f"Built on {created:%Y-%m-%d}; recommended is within {days} days.")
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @IMAGE.rule(
@@ -245,7 +283,7 @@ def _labels(context: ImageContext) -> Iterable[Evidence]:
 )
 def _licence(context: ImageContext) -> Iterable[Evidence]:
     if not any(layer.licence_files for layer in context.facts.layers):
-        yield Evidence()
+        yield Evidence("No layer has a file called LICENSE, COPYING or the like.")
 
 
 @IMAGE.rule(
@@ -258,7 +296,7 @@ def _licence(context: ImageContext) -> Iterable[Evidence]:
 def _author(context: ImageContext) -> Iterable[Evidence]:
     labels = context.facts.labels
     if not (context.facts.author or labels.get("org.opencontainers.image.authors") or labels.get("maintainer")):
-        yield Evidence()
+        yield Evidence("There is neither an author nor a label for one.")
 
 
 @IMAGE.rule(
@@ -269,9 +307,17 @@ def _author(context: ImageContext) -> Iterable[Evidence]:
     remedy="Write update and install into one instruction.",
 )
 def _update_alone(context: ImageContext) -> Iterable[Evidence]:
-    for instruction in _instructions(context.facts):
-        if _UPDATE.search(instruction) and not _INSTALL.search(_UPDATE.sub("", instruction)):
-            yield Evidence(instruction[:200], subject="update")
+    yield from _all_in_one(instructions.only_updates, context, "update")
+
+
+def _all_in_one(
+    is_meant: Callable[[str], bool], context: ImageContext, subject: str, skip: int = 0
+) -> Iterable[Evidence]:
+    """One finding for all instructions of a kind: they are mended together."""
+    found = [text for text in instructions.all_of(context.facts)[skip:] if is_meant(text)]
+    if found:
+        times = f"{len(found)} times, first: " if len(found) > 1 else ""
+        yield Evidence(f"{times}{instructions.shown(found[0])}", subject=subject)
 
 
 @IMAGE.rule(
@@ -282,14 +328,8 @@ def _update_alone(context: ImageContext) -> Iterable[Evidence]:
     remedy="Use COPY.",
 )
 def _add(context: ImageContext) -> Iterable[Evidence]:
-    # a base image's own first instruction is written `ADD file:... in /` by the builder
-    found = [
-        text
-        for text in _instructions(context.facts)
-        if re.match(r"(/bin/sh -c #\(nop\)\s+)?ADD\s", text) and " in / " not in f"{text} " and "rootfs" not in text
-    ]
-    if found:
-        yield Evidence(f"{len(found)} times: {found[0][:150]}", subject="add")
+    # the first instruction of all is how a base image gets its root file system
+    yield from _all_in_one(instructions.adds, context, "add", skip=1)
 
 
 @IMAGE.rule(
@@ -300,7 +340,8 @@ def _add(context: ImageContext) -> Iterable[Evidence]:
     remedy="Remove the bits where they are not needed: chmod a-s.",
 )
 def _setuid(context: ImageContext) -> Iterable[Evidence]:
-    found = [path for layer in context.facts.layers for path in layer.setuid if not _SETUID_NEEDED.search(path)]
+    paths = dict.fromkeys(path for layer in context.facts.layers for path in layer.setuid)
+    found = [path for path in paths if not _SETUID_NEEDED.fullmatch(path)]
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         yield Evidence(f"/{', /'.join(found[:5])}{more}.", subject="setuid")
@@ -314,9 +355,12 @@ def _setuid(context: ImageContext) -> Iterable[Evidence]:
     remedy="Leave the checks of signatures and certificates on.",
 )
 def _unverified(context: ImageContext) -> Iterable[Evidence]:
-    for instruction in _instructions(context.facts):
-        if found := _UNVERIFIED.search(instruction):
-            yield Evidence(f"{found[0]} in: {instruction[:200]}", subject=found[0])
+    found: dict[str, str] = {}
+    for instruction in instructions.all_of(context.facts):
+        if what := instructions.unverified(instruction):
+            found.setdefault(what, instruction)
+    for what, instruction in found.items():
+        yield Evidence(f"{what} in: {instructions.shown(instruction)}", subject=what)
 
 
 @IMAGE.rule(
@@ -327,9 +371,7 @@ def _unverified(context: ImageContext) -> Iterable[Evidence]:
     remedy="Copy the script into the build, or check its digest before it runs.",
 )
 def _download_and_run(context: ImageContext) -> Iterable[Evidence]:
-    for instruction in _instructions(context.facts):
-        if _DOWNLOAD_AND_RUN.search(instruction):
-            yield Evidence(instruction[:200], subject="download")
+    yield from _all_in_one(instructions.runs_download, context, "download")
 
 
 @IMAGE.rule(

@@ -26,6 +26,10 @@ from policies.stages import (
 
 #: command ids kept to recognise a repeated command
 _REMEMBERED = 100
+#: what those who rejected a submission may not do while its appeal is judged
+_JUDGEMENTS = frozenset({"approve", "request_changes", "reject", "confirm", "decline", "waive", "undo"})
+#: where a publication that was recalled too late finds the submission
+_RECALLED = frozenset({Stage.READY, Stage.WAITING})
 
 
 def tell(state: SubmissionState, command: c.Command, standing: Standing, now: datetime) -> Change:
@@ -40,7 +44,7 @@ def tell(state: SubmissionState, command: c.Command, standing: Standing, now: da
         raise told.refuse(f"That was about iteration {command.iteration}.")
     if command.release and command.release != state.release:
         raise told.refuse(f"That was about release set {command.release}, which is not under review now.")
-    if isinstance(command, c.Approve | c.RequestChanges | c.Reject) and command.actor == state.rejected_by:
+    if state.appealed and command.act in _JUDGEMENTS and command.actor in state.rejected_by:
         raise told.refuse("An appeal is judged by somebody else than who rejected.")
     change = _JUDGES[type(command)](told, command)
     return change._replace(
@@ -77,10 +81,12 @@ def _happened(state: SubmissionState, event: e.MachineEvent, now: datetime) -> C
         case Stage.CERTIFYING, e.Certified(passed=True):
             return Change(moved(state, Stage.PUBLISHING, Turn.HUB, now, None))
         case Stage.CERTIFYING, e.Certified():
-            failed = state.model_copy(update={"uncertified": True})
-            return Change(waits_for_publisher(failed, now), (N.CERTIFICATION_FAILED,))
+            failed = waits_for_publisher(state, now).model_copy(update={"uncertified": True})
+            return Change(failed, (N.CERTIFICATION_FAILED,))
+        case Stage.PUBLISHING, e.Published(release=release) if release == state.release:
+            return Change(moved(state, Stage.PUBLISHED, Turn.NOBODY, now, None), (N.PUBLISHED,))
         # an undo that came too late to recall the publication: what is published is published
-        case ((Stage.PUBLISHING | Stage.READY), e.Published(release=release)) if release == state.release:
+        case stage, e.Published(release=release) if stage in _RECALLED and release and release == state.release:
             return Change(moved(state, Stage.PUBLISHED, Turn.NOBODY, now, None), (N.PUBLISHED,))
         case Stage.PUBLISHING, e.PublicationFailed():
             return Change(waits_for_publisher(state, now), (N.PUBLICATION_FAILED, N.SUBMISSION_REFUSED))

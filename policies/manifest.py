@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from email_validator import EmailNotValidError, validate_email
-
 from models.content import ContentManifest, Track
 from models.findings import Finding, Level
 from models.policy import HubPolicy
 from policies import links, pictures
-from policies.profile import icon_problems
+from policies.profile import email_problem, icon_problems
 from policies.rules import Area, Evidence
 
 
@@ -23,9 +21,12 @@ class ManifestContext(NamedTuple):
 MANIFEST: Area[ManifestContext] = Area("manifest", "Content manifest")
 _R, _G = Level.REQUIREMENT, Level.GUIDELINE
 
-_SENTENCE_END = re.compile(r"[.!?](?:\s+|$)")
-#: words that somebody forgot to replace
-_PLACEHOLDER = re.compile(r"\b(lorem ipsum|todo|tbd|fixme|replace me|your product)\b", re.IGNORECASE)
+#: the end of a sentence before another one; "e.g. this" and "version 2.1" end none
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9À-ÖØ-Þ])|(?<=[。！？])(?=.)")
+#: words that somebody forgot to replace; a product may well be called Todo
+_PLACEHOLDER = re.compile(r"\b(?:TODO|TBD|FIXME|XXX|[Ll]orem [Ii]psum|[Rr]eplace [Mm]e|REPLACE ME)\b")
+#: what no page shows, and what makes a text read other than it is written (Unicode's bidirectional controls)
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 
 
@@ -73,7 +74,7 @@ def _short_description(context: ManifestContext) -> Iterable[Evidence]:
         yield Evidence("It is empty.", "short_description")
     elif len(text) > limits.short_description:
         yield Evidence(f"{len(text)} characters; at most {limits.short_description}.", "short_description")
-    elif (sentences := len(_SENTENCE_END.findall(text))) > limits.short_description_sentences:
+    elif (sentences := len(_SENTENCE_END.split(text))) > limits.short_description_sentences:
         yield Evidence(f"{sentences} sentences; at most {limits.short_description_sentences}.", "short_description")
 
 
@@ -86,8 +87,8 @@ def _short_description(context: ManifestContext) -> Iterable[Evidence]:
 )
 def _category(context: ManifestContext) -> Iterable[Evidence]:
     known = context.policy.terms.categories
-    if context.manifest.category.lower() not in known:
-        yield Evidence(f"{context.manifest.category!r}; choose one of: {', '.join(known)}.", "category")
+    if context.manifest.category.casefold() not in {name.casefold() for name in known}:
+        yield Evidence(f"{context.manifest.category[:80]!r}; choose one of: {', '.join(known)}.", "category")
 
 
 @MANIFEST.rule(
@@ -99,7 +100,7 @@ def _category(context: ManifestContext) -> Iterable[Evidence]:
 )
 def _search_tags(context: ManifestContext) -> Iterable[Evidence]:
     tags, most = context.manifest.search_tags, context.policy.manifest.search_tags
-    if not tags:
+    if not any(tag.strip() for tag in tags):
         yield Evidence("There is none.", "search_tags")
     elif len(tags) > most:
         yield Evidence(f"{len(tags)}; at most {most}.", "search_tags")
@@ -156,6 +157,31 @@ def _placeholder(context: ManifestContext) -> Iterable[Evidence]:
 
 
 @MANIFEST.rule(
+    "characters",
+    _R,
+    "A text contains characters that cannot be shown",
+    why="A page with them is broken, or reads other than it is written.",
+    remedy="Remove control characters and marks that change the direction of writing.",
+)
+def _characters(context: ManifestContext) -> Iterable[Evidence]:
+    for field, text in _texts(context.manifest.model_dump(mode="python")):
+        if found := _UNSHOWABLE.search(text):
+            yield Evidence(f"U+{ord(found[0]):04X} at character {found.start() + 1:,}.", field)
+
+
+def _texts(value: object, path: str = "") -> Iterable[tuple[str, str]]:
+    """Every text of the manifest with its field."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from _texts(member, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, (list, tuple)):
+        for number, member in enumerate(value):
+            yield from _texts(member, f"{path}.{number}")
+
+
+@MANIFEST.rule(
     "screenshots",
     _G,
     "There is no screenshot",
@@ -164,7 +190,7 @@ def _placeholder(context: ManifestContext) -> Iterable[Evidence]:
 )
 def _screenshots(context: ManifestContext) -> Iterable[Evidence]:
     if not context.manifest.screenshots:
-        yield Evidence("", "screenshots")
+        yield Evidence("There is none.", "screenshots")
 
 
 @MANIFEST.rule(
@@ -209,7 +235,7 @@ def _links(context: ManifestContext) -> Iterable[Evidence]:
     }
     for field, url in given.items():
         if url and (problem := links.problem_of(url)):
-            yield Evidence(f"{url!r} {problem}.", field)
+            yield Evidence(f"{url[:200]!r} {problem}.", field)
 
 
 @MANIFEST.rule(
@@ -235,28 +261,28 @@ def _support_email(context: ManifestContext) -> Iterable[Evidence]:
     email = context.manifest.support.email
     if not email:
         return
-    try:
-        validate_email(email, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        yield Evidence(str(error), "support.email")
+    if problem := email_problem(email):
+        yield Evidence(problem, "support.email")
 
 
 @MANIFEST.rule(
     "tiers",
     _R,
-    "There is no tier, or two have the same name",
+    "There is no tier, or a tier's name will not do",
     why="Customers choose a tier; its name becomes part of the image's name.",
-    remedy="Give at least one tier, each with a name of its own.",
+    remedy="Give at least one tier, each with a short name of its own.",
 )
 def _tiers(context: ManifestContext) -> Iterable[Evidence]:
-    tiers = context.manifest.tiers
+    tiers, most = context.manifest.tiers, context.policy.manifest.name
     if not tiers:
         yield Evidence("There is none.", "tiers")
     seen: set[str] = set()
     for number, tier in enumerate(tiers):
         name = re.sub(r"[^a-z0-9]+", "-", tier.name.lower()).strip("-")
         if not name:
-            yield Evidence(f"{tier.name!r} has no letter or digit.", f"tiers.{number}.name")
+            yield Evidence(f"{tier.name[:most]!r} has no letter or digit.", f"tiers.{number}.name")
+        elif len(tier.name) > most or "\n" in tier.name:
+            yield Evidence(f"{len(tier.name)} characters; at most {most}, in one line.", f"tiers.{number}.name")
         elif name in seen:
             yield Evidence(f"Two tiers are called {tier.name!r}.", f"tiers.{number}.name")
         seen.add(name)
@@ -272,9 +298,9 @@ def _tiers(context: ManifestContext) -> Iterable[Evidence]:
 def _tier_texts(context: ManifestContext) -> Iterable[Evidence]:
     for number, tier in enumerate(context.manifest.tiers):
         if not tier.description.strip():
-            yield Evidence(f"{tier.name} has no description.", f"tiers.{number}.description")
+            yield Evidence(f"{tier.name[:80]} has no description.", f"tiers.{number}.description")
         if not tier.installation.strip():
-            yield Evidence(f"{tier.name} has no installation instructions.", f"tiers.{number}.installation")
+            yield Evidence(f"{tier.name[:80]} has no installation instructions.", f"tiers.{number}.installation")
 
 
 @MANIFEST.rule(
@@ -337,7 +363,7 @@ def _licences(context: ManifestContext) -> Iterable[Evidence]:
 def _platforms(context: ManifestContext) -> Iterable[Evidence]:
     for number, platform in enumerate(context.manifest.platforms):
         if not _PLATFORM.fullmatch(platform):
-            yield Evidence(f"{platform!r}", f"platforms.{number}")
+            yield Evidence(f"{platform[:80]!r} is no platform.", f"platforms.{number}")
 
 
 @MANIFEST.rule(
@@ -349,7 +375,7 @@ def _platforms(context: ManifestContext) -> Iterable[Evidence]:
 )
 def _release_notes(context: ManifestContext) -> Iterable[Evidence]:
     if context.manifest.track is Track.VERSION and not context.manifest.release_notes.strip():
-        yield Evidence("", "release_notes")
+        yield Evidence("There are none.", "release_notes")
 
 
 @MANIFEST.rule(
@@ -361,4 +387,4 @@ def _release_notes(context: ManifestContext) -> Iterable[Evidence]:
 )
 def _documentation(context: ManifestContext) -> Iterable[Evidence]:
     if not context.manifest.documentation.strip():
-        yield Evidence("", "documentation")
+        yield Evidence("There is none.", "documentation")

@@ -79,7 +79,7 @@ def published(state: ProductState, publication: PublicationOrder) -> Change:
     A listing edit brings no image, so it mends nothing and is no release. A proposal still waits for its approver.
     """
     done = _without(closed(state, publication.submission), publication)
-    update = {"content": publication.content, "submission": publication.submission}
+    update: dict[str, object] = {"content": publication.content, "submission": publication.submission}
     if publication.track is Track.LISTING:
         return Change(_revised(done.model_copy(update=update)))
     recovered = state.status in (ListingStatus.HOLD, ListingStatus.REVOKED)

@@ -19,6 +19,10 @@ _FREE_MAIL = frozenset(
         *("gmx.de", "gmx.net", "web.de", "aol.com", "proton.me", "protonmail.com", "mail.ru", "qq.com", "163.com"),
     }
 )
+#: of an email address, characters (RFC 5321, erratum 1690)
+_LONGEST_ADDRESS = 254
+#: more digits no network takes (E.164 has fifteen), and the rest of a longer text is not looked at
+_LONGEST_PHONE = 60
 
 
 class ProfileContext(NamedTuple):
@@ -47,8 +51,9 @@ def _name(context: ProfileContext) -> Iterable[Evidence]:
     name = context.profile.legal_name.strip()
     if not name:
         yield Evidence("It is empty.", "legal_name")
-    elif len(name) > context.policy.manifest.name:
-        yield Evidence(f"{len(name)} characters; at most {context.policy.manifest.name}.", "legal_name")
+    elif len(name) > context.policy.manifest.name or not name.isprintable():
+        most = context.policy.manifest.name
+        yield Evidence(f"{len(name)} characters; at most {most}, in one line.", "legal_name")
 
 
 @PROFILE.rule(
@@ -60,7 +65,7 @@ def _name(context: ProfileContext) -> Iterable[Evidence]:
 )
 def _website(context: ProfileContext) -> Iterable[Evidence]:
     if problem := links.problem_of(context.profile.website):
-        yield Evidence(f"{context.profile.website!r} {problem}.", "website")
+        yield Evidence(f"{context.profile.website[:200]!r} {problem}.", "website")
 
 
 @PROFILE.rule(
@@ -71,7 +76,7 @@ def _website(context: ProfileContext) -> Iterable[Evidence]:
     remedy="Give it with the international prefix, as +49 30 901820.",
 )
 def _phone(context: ProfileContext) -> Iterable[Evidence]:
-    written = context.profile.phone
+    written = context.profile.phone[:_LONGEST_PHONE]
     try:
         number = phonenumbers.parse(written, context.profile.country.upper() or None)
     except phonenumbers.NumberParseException as error:
@@ -89,10 +94,19 @@ def _phone(context: ProfileContext) -> Iterable[Evidence]:
     remedy="Give an address of the organization's own domain.",
 )
 def _email(context: ProfileContext) -> Iterable[Evidence]:
+    if problem := email_problem(context.profile.email):
+        yield Evidence(problem, "email")
+
+
+def email_problem(address: str) -> str:
+    """What is wrong with the form of an email address; empty when nothing is. The name server is never asked."""
+    if len(address) > _LONGEST_ADDRESS:
+        return f"It is longer than {_LONGEST_ADDRESS} characters."
     try:
-        validate_email(context.profile.email, check_deliverability=False, test_environment=True)
+        validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        yield Evidence(str(error), "email")
+        return str(error)
+    return ""
 
 
 @PROFILE.rule(

@@ -1,9 +1,19 @@
 """What publishers do, and what changes neither stage nor turn. A publisher's act ends the chance to undo."""
 
 from models import commands as c
-from models.lifecycle import Pause, Stage, Turn
+from models.lifecycle import DeadlineKind, Outcome, Pause, Stage, Turn
 from models.notices import NoticeKind as N
-from policies.stages import Change, Told, moved, publishes, waits_for_review
+from policies.stages import (
+    Change,
+    Told,
+    begins,
+    changes_deadline,
+    clocked,
+    moved,
+    publishes,
+    reply_deadline,
+    waits_for_review,
+)
 
 
 def resubmit(told: Told, command: c.Command) -> Change:
@@ -11,18 +21,27 @@ def resubmit(told: Told, command: c.Command) -> Change:
     update = {
         "content": command.content,
         "iteration": told.state.iteration + 1,
+        "release": "",
+        "outcome": Outcome(),
         "responded": False,
         "appealed": False,
-        "rejected_by": "",
+        "rejected_by": (),
         "warned": False,
-        "uncertified": False,
         "undoable": None,
     }
     return Change(moved(told.state.model_copy(update=update), Stage.ONBOARDING, Turn.HUB, told.now, None))
 
 
-def comes_back(told: Told, notices: tuple[N, ...], **update: bool) -> Change:
-    state = told.state.model_copy(update={"responded": True, "warned": False, "undoable": None, **update})
+def comes_back(told: Told, notices: tuple[N, ...], *, appealed: bool = False) -> Change:
+    """The publisher has acted in words, and the moderators are at turn again."""
+    update = {
+        "responded": True,
+        "warned": False,
+        "appealed": appealed,
+        "rejected_by": told.state.rejected_by if appealed else (),
+        "undoable": None,
+    }
+    state = told.state.model_copy(update=update)
     return Change(waits_for_review(state, told.standing.reply_by, told.now), notices)
 
 
@@ -33,11 +52,19 @@ def answer(told: Told, command: c.Command) -> Change:
 
 
 def ask_waiver(told: Told, command: c.Command) -> Change:
+    assert isinstance(command, c.AskWaiver)  # noqa: S101
+    state = told.state
+    if command.finding not in state.outcome.blocking and not state.outcome.unlisted:
+        raise told.refuse(f"No open requirement has the key {command.finding}: only those need a waiver.")
     if not told.text.strip():
         raise told.refuse("Say why the finding should be waived.")
-    if told.state.stage is Stage.READY:
-        return Change(told.state.model_copy(update={"responded": True}), (N.WAIVER_ASKED,))
-    return comes_back(told, (N.WAIVER_ASKED,))
+    if state.stage is not Stage.READY:
+        return comes_back(told, (N.WAIVER_ASKED,))
+    if state.deadline and state.deadline.kind is DeadlineKind.REPLY:
+        state = begins(state, reply_deadline(state, told.standing.reply_by, told.now), told.now)
+    # a proposal is the hub's own matter: the publisher, who does not know of it, has not acted on it
+    undoable = state.undoable if state.proposal else None
+    return Change(state.model_copy(update={"responded": True, "undoable": undoable}), (N.WAIVER_ASKED,))
 
 
 def appeal(told: Told, command: c.Command) -> Change:
@@ -59,7 +86,7 @@ def supersede(told: Told, command: c.Command) -> Change:
 
 
 def publish_without_badge(told: Told, command: c.Command) -> Change:
-    state = told.state.model_copy(update={"certify": False, "uncertified": False, "undoable": None})
+    state = told.state.model_copy(update={"certify": False, "undoable": None})
     return Change(publishes(state, told.now))
 
 
@@ -71,13 +98,7 @@ def pause(told: Told, command: c.Command) -> Change:
 
 
 def resume(told: Told, command: c.Command) -> Change:
-    paused, deadline = told.state.paused, told.state.deadline
-    assert paused is not None  # noqa: S101 - _applies has looked
-    if deadline is not None:
-        stood = told.now - paused.since
-        later = {"due": deadline.due + stood, "remind_at": deadline.remind_at and deadline.remind_at + stood}
-        deadline = deadline.model_copy(update=later)
-    return Change(told.state.model_copy(update={"paused": None, "deadline": deadline}), (N.RESUMED,))
+    return Change(clocked(told.state, told.now).model_copy(update={"paused": None}), (N.RESUMED,))
 
 
 def assign(told: Told, command: c.Command) -> Change:
@@ -92,4 +113,8 @@ def note(told: Told, command: c.Command) -> Change:
 def reply(told: Told, command: c.Command) -> Change:
     if not told.text.strip():
         raise told.refuse("The reply is empty.")
-    return Change(told.state.model_copy(), (N.REPLY,))
+    state = told.state
+    if state.deadline and state.deadline.kind is DeadlineKind.CHANGES:
+        # whoever is told something new has the whole term to act on it; a last warning stays the last
+        state = begins(state, changes_deadline(state, told.now), told.now)
+    return Change(state.model_copy(), (N.REPLY,))

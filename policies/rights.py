@@ -15,14 +15,19 @@ _SECOND = frozenset({Role.SECOND_APPROVER, Role.ADMIN})
 _PUBLISHER = frozenset({Role.PUBLISHER})
 _OPS = frozenset({Role.OPS, Role.ADMIN})
 
+#: whose decisions take effect without a second approver where the domain asks for none
+DECIDES = _MODERATION | {Role.SECURITY}
+
 #: act of a command -> roles of which one is enough. Source: domain.md, "People" and "Decisions".
 SUBMISSION_RIGHTS: dict[str, frozenset[Role]] = {
     "approve": _MODERATION,
     "request_changes": _MODERATION,
-    "reject": _MODERATION,
+    # a rejection is a proposal, and reviewers propose: it takes effect when a second approver confirms
+    "reject": _REVIEW,
     "confirm": _SECOND,
     "decline": _SECOND,
-    "waive": _MODERATION | {Role.SECURITY},
+    # a reviewer's waiver is a proposal as well (policies/decisions.py)
+    "waive": _REVIEW | {Role.SECURITY},
     "ask_waiver": _PUBLISHER,
     "resubmit": _PUBLISHER,
     "answer": _PUBLISHER,
@@ -41,8 +46,8 @@ SUBMISSION_RIGHTS: dict[str, frozenset[Role]] = {
 }
 
 PRODUCT_RIGHTS: dict[str, frozenset[Role]] = {
-    "hold": _MODERATION | {Role.SECURITY},
-    "revoke": _MODERATION | {Role.SECURITY},
+    "hold": _REVIEW | {Role.SECURITY},
+    "revoke": _REVIEW | {Role.SECURITY},
     "recover": _MODERATION | {Role.SECURITY},
     "confirm": _SECOND,
     "decline": _SECOND,
@@ -60,15 +65,20 @@ PUBLISHER_RIGHTS: dict[str, frozenset[Role]] = {
 }
 
 
-def demand(rights: dict[str, frozenset[Role]], command: Command, standing: Standing) -> None:
-    """Raise NotAllowed unless one of the actor's roles may give this command.
+def may(rights: dict[str, frozenset[Role]], act: str, standing: Standing) -> bool:
+    """Whether one of somebody's roles is enough for an act."""
+    return not effective(standing).isdisjoint(rights[act])
 
-    Staff who belong to the publisher act as its members only: neither proposer nor approver belongs to the publisher.
-    """
-    allowed = rights[command.act]
-    roles = {Role.PUBLISHER} if Role.PUBLISHER in standing.roles else set(standing.roles)
-    if not roles & allowed:
-        wanted = ", ".join(sorted(allowed))
+
+def effective(standing: Standing) -> frozenset[Role]:
+    """Staff who belong to the publisher act as its members only: neither proposer nor approver belongs to it."""
+    return frozenset({Role.PUBLISHER}) if Role.PUBLISHER in standing.roles else frozenset(standing.roles)
+
+
+def demand(rights: dict[str, frozenset[Role]], command: Command, standing: Standing) -> None:
+    """Raise NotAllowed unless one of the actor's roles may give this command."""
+    if not may(rights, command.act, standing):
+        wanted = ", ".join(sorted(rights[command.act]))
         held = ", ".join(sorted(standing.roles)) or "none"
         raise NotAllowed(
             f"{command.act} is for: {wanted}; your roles here: {held}. Ask an admin if you should have one."

@@ -7,6 +7,7 @@ from models.errors import NotAllowed
 from models.lifecycle import CLOSED_STAGES, Deadline, DeadlineKind, Stage, SubmissionState, Turn, Undoable
 from models.notices import NoticeKind as N
 from models.publishers import Standing
+from policies.rights import SUBMISSION_RIGHTS, may
 
 _OPEN = frozenset(Stage) - CLOSED_STAGES
 _BEFORE_PUBLICATION = _OPEN - {Stage.PUBLISHING}
@@ -54,15 +55,22 @@ class Told(NamedTuple):
     now: datetime
 
     def refuse(self, why: str) -> NotAllowed:
-        return NotAllowed(f"{why} {what_is_allowed(self.state)}")
+        return NotAllowed(f"{why} {what_is_allowed(self.state, self.standing)}")
 
 
-def what_is_allowed(state: SubmissionState) -> str:
-    """One sentence for the person whose command was refused."""
+def what_is_allowed(state: SubmissionState, standing: Standing) -> str:
+    """For the person whose command was refused: where the submission stands, and what this person may do now."""
     if state.closed:
         return f"The submission is {state.stage} for good."
-    acts = sorted(act for act, stages in STAGES.items() if state.stage in stages and applies(act, state))
-    return f"Iteration {state.iteration} is {state.stage}, turn: {state.turn}. Possible now: {', '.join(acts)}."
+    acts = sorted(
+        act
+        for act, stages in STAGES.items()
+        if state.stage in stages and applies(act, state) and may(SUBMISSION_RIGHTS, act, standing)
+    )
+    return (
+        f"Iteration {state.iteration} is {state.stage}, turn: {state.turn}. "
+        f"Possible for you now: {', '.join(acts) or 'nothing'}."
+    )
 
 
 def applies(act: str, state: SubmissionState) -> bool:
@@ -87,35 +95,63 @@ def applies(act: str, state: SubmissionState) -> bool:
 def moved(
     state: SubmissionState, stage: Stage, turn: Turn, now: datetime, deadline: Deadline | None
 ) -> SubmissionState:
-    """The one place where stage, turn and deadline change. A pause goes on, counted from now for the new deadline."""
-    paused = state.paused.model_copy(update={"since": now}) if state.paused else None
-    update = {"stage": stage, "turn": turn, "deadline": deadline, "proposal": None, "paused": paused}
+    """The one way into another stage. A pause goes on, counted from now for the new deadline."""
+    update = {"stage": stage, "turn": turn, "deadline": deadline, "proposal": None, "uncertified": False}
+    return clocked(state, now).model_copy(update=update)
+
+
+def clocked(state: SubmissionState, now: datetime) -> SubmissionState:
+    """The time that a paused clock has stood still so far, added to its deadline; the pause counts on from now.
+
+    Where no deadline runs yet, the first review's term begins later by it.
+    """
+    if state.paused is None:
+        return state
+    stood = now - state.paused.since
+    update: dict[str, object] = {"paused": state.paused.model_copy(update={"since": now})}
+    if state.deadline is None:
+        update["stood"] = state.stood + stood
+    else:
+        update["deadline"] = state.deadline.later(stood)
     return state.model_copy(update=update)
 
 
-def waits_for_publisher(state: SubmissionState, now: datetime) -> SubmissionState:
-    """Changes are asked for: the publisher's term begins."""
-    deadline = Deadline(
+def begins(state: SubmissionState, deadline: Deadline, now: datetime) -> SubmissionState:
+    """The same side stays at turn, and its term begins anew: the newest message counts."""
+    return clocked(state, now).model_copy(update={"deadline": deadline})
+
+
+def changes_deadline(state: SubmissionState, now: datetime) -> Deadline:
+    return Deadline(
         kind=DeadlineKind.CHANGES,
         due=now + timedelta(days=state.terms.changes_expiry_days),
         remind_at=now + timedelta(days=state.terms.changes_reminder_days),
     )
-    update = {"responded": False, "appealed": False, "rejected_by": ""}
-    return moved(state, Stage.WAITING, Turn.PUBLISHER, now, deadline).model_copy(update=update)
+
+
+def reply_deadline(state: SubmissionState, reply_by: datetime | None, now: datetime) -> Deadline:
+    """`reply_by` is counted in working days by whoever could ask the calendar."""
+    return Deadline(kind=DeadlineKind.REPLY, due=reply_by or now + timedelta(days=state.terms.reply_working_days))
+
+
+def waits_for_publisher(state: SubmissionState, now: datetime) -> SubmissionState:
+    """Changes are asked for: the publisher's term begins."""
+    update = {"responded": False, "appealed": False, "rejected_by": ()}
+    return moved(state, Stage.WAITING, Turn.PUBLISHER, now, changes_deadline(state, now)).model_copy(update=update)
 
 
 def waits_for_review(state: SubmissionState, reply_by: datetime | None, now: datetime) -> SubmissionState:
     """The first review is due within its term of the submission, every later reply within working days."""
-    if state.iteration == 1 and not state.responded and not state.appealed:
-        terms = state.terms
+    state = clocked(state, now)
+    if state.iteration == 1 and not state.responded:
+        terms, begun = state.terms, state.submitted + state.stood
         deadline = Deadline(
             kind=DeadlineKind.FIRST_REVIEW,
-            due=state.submitted + timedelta(days=terms.first_review_days),
-            remind_at=state.submitted + timedelta(days=terms.first_review_reminder_days),
+            due=begun + timedelta(days=terms.first_review_days),
+            remind_at=begun + timedelta(days=terms.first_review_reminder_days),
         )
     else:
-        due = reply_by or now + timedelta(days=state.terms.reply_working_days)
-        deadline = Deadline(kind=DeadlineKind.REPLY, due=due)
+        deadline = reply_deadline(state, reply_by, now)
     return moved(state, Stage.READY, Turn.MODERATOR, now, deadline)
 
 
@@ -130,15 +166,15 @@ def publishes(state: SubmissionState, now: datetime) -> SubmissionState:
 
 def undoable(told: Told, act: str, waiver: str = "") -> dict[str, Undoable]:
     """What undoing this decision goes back to."""
-    before = told.state
+    before = clocked(told.state, told.now)
     return {
         "undoable": Undoable(
             act=act,
             actor=told.actor,
+            at=told.now,
             stage=before.stage,
             turn=before.turn,
             deadline=before.deadline,
-            proposal=before.proposal,
             outcome=before.outcome,
             warned=before.warned,
             responded=before.responded,

@@ -1,24 +1,27 @@
 """From vulnerabilities to findings: which of them hold a submission up is the policy's gate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from models.findings import Finding, Level, Severity
 from models.policy import Gate
 from models.scans import Vulnerability
+from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, key_of, sayable
 
 RULE = "scan.vulnerability"
 
 _WEIGHT = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.UNKNOWN: 2, Severity.MINOR: 3}
-#: places that one finding names
+#: places and versions that one finding names
 _MOST_PLACES = 12
+_MOST_VERSIONS = 8
 
 
 class Sighting(NamedTuple):
-    """A vulnerability and the image in which it was seen."""
+    """A vulnerability, the image in which it was seen as people call it, and the image's digest."""
 
     vulnerability: Vulnerability
     place: str
+    digest: str = ""
 
 
 def to_findings(sightings: Iterable[Sighting], gate: Gate) -> tuple[Finding, ...]:
@@ -26,11 +29,15 @@ def to_findings(sightings: Iterable[Sighting], gate: Gate) -> tuple[Finding, ...
 
     The key has no version and no place: mended in one image and not in another, it is still the same matter.
     """
-    groups: dict[tuple[str, str], list[Sighting]] = {}
+    groups: dict[str, list[Sighting]] = {}
     for sighting in sightings:
-        groups.setdefault((sighting.vulnerability.id, _component(sighting.vulnerability)), []).append(sighting)
-    findings = [_finding(seen, gate) for seen in groups.values()]
+        groups.setdefault(key_for(sighting.vulnerability), []).append(sighting)
+    findings = [_finding(key, sorted(seen, key=_order), gate) for key, seen in groups.items()]
     return tuple(sorted(findings, key=lambda finding: (_WEIGHT[finding.severity or Severity.UNKNOWN], finding.key)))
+
+
+def key_for(vulnerability: Vulnerability) -> str:
+    return key_of(RULE, vulnerability.id, _component(vulnerability))
 
 
 def blocks(severity: Severity, fixed_version: str, gate: Gate) -> bool:
@@ -49,52 +56,75 @@ def _component(vulnerability: Vulnerability) -> str:
     return name if at else purl or vulnerability.component
 
 
-def _finding(seen: Sequence[Sighting], gate: Gate) -> Finding:
-    first = seen[0].vulnerability
-    severity = min((one.vulnerability.severity for one in seen), key=_WEIGHT.__getitem__)
+def _order(sighting: Sighting) -> tuple[object, ...]:
+    """The weightiest first, then by place: the same finding in whatever order the images were scanned."""
+    found = sighting.vulnerability
+    return _WEIGHT[found.severity], sighting.place, found.version, found.layer, found.purl, found.advisory
+
+
+def _finding(key: str, seen: Sequence[Sighting], gate: Gate) -> Finding:
+    worst = seen[0].vulnerability
     holds = any(blocks(one.vulnerability.severity, one.vulnerability.fixed_version, gate) for one in seen)
-    fixed = max((one.vulnerability.fixed_version for one in seen), key=len)
+    fixes = list(dict.fromkeys((one.vulnerability.version, one.vulnerability.fixed_version) for one in seen))
+    fixed = dict.fromkeys(fix for _, fix in fixes if fix)
     return Finding(
-        key=f"{RULE}:{first.id}:{_component(first)}",
+        key=key,
         rule=RULE,
         level=Level.REQUIREMENT if holds else Level.GUIDELINE,
-        title=f"{first.id} in {first.component} {_versions(seen)}",
-        why=_why(first, severity),
-        remedy=_remedy(first, fixed),
-        evidence=_evidence(first),
-        where=_where(seen),
-        severity=severity,
-        fixed_version=fixed,
+        title=sayable(f"{worst.id} in {worst.component} {_listed((was for was, _ in fixes), ', ')}", LONGEST_LINE),
+        why=sayable(_why(worst), LONGEST_EVIDENCE),
+        remedy=sayable(_remedy(worst.component, fixes), LONGEST_EVIDENCE),
+        evidence=sayable(_evidence(worst), LONGEST_EVIDENCE),
+        where=sayable(_listed((_place(one) for one in seen), "; ", _MOST_PLACES), LONGEST_EVIDENCE),
+        severity=worst.severity,
+        fixed_version=sayable(_listed(fixed, ", "), LONGEST_LINE),
     )
 
 
-def _versions(seen: Sequence[Sighting]) -> str:
-    return ", ".join(dict.fromkeys(one.vulnerability.version for one in seen))
+def _listed(texts: Iterable[str], between: str, most: int = _MOST_VERSIONS) -> str:
+    """Each once; of many the first, and how many more."""
+    names = list(dict.fromkeys(texts))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
-def _why(vulnerability: Vulnerability, severity: Severity) -> str:
+def _why(vulnerability: Vulnerability) -> str:
     score = vulnerability.score
     said = f"CVSS {score.version} score {score.score}" if score else "not scored yet"
-    return f"{severity} ({said})." + (f" {vulnerability.summary}" if vulnerability.summary else "")
+    summary = f" {vulnerability.summary}" if vulnerability.summary else ""
+    return f"{vulnerability.severity.capitalize()} ({said}).{summary}"
 
 
-def _remedy(vulnerability: Vulnerability, fixed: str) -> str:
-    if fixed:
-        return f"Update {vulnerability.component} to {fixed} or later and rebuild."
-    return "No fixed version is known: replace the component, or ask for a waiver and say why it cannot be exploited."
+def _remedy(component: str, fixes: Sequence[tuple[str, str]]) -> str:
+    """`fixes` are (version, fixed version): each line of releases has a fix of its own."""
+    mended = [(was, fixed) for was, fixed in fixes if fixed]
+    if not mended:
+        return (
+            "No fixed version is known: replace the component, or ask for a waiver and say why it cannot be exploited."
+        )
+    if len({fixed for _, fixed in mended}) == 1:
+        steps = f"to {mended[0][1]} or later"
+    else:
+        steps = _listed((f"{was} to {fixed}" for was, fixed in mended), ", ") + ", or later"
+    return f"Update {component} {steps} and rebuild." + _without_fix(fixes)
+
+
+def _without_fix(fixes: Sequence[tuple[str, str]]) -> str:
+    left = [was for was, fixed in fixes if not fixed]
+    return f" For {_listed(left, ', ')} no fix is known." if left else ""
 
 
 def _evidence(vulnerability: Vulnerability) -> str:
-    parts = [vulnerability.url, f"advisory {vulnerability.advisory}", vulnerability.purl]
+    return " · ".join(_facts(vulnerability))
+
+
+def _facts(vulnerability: Vulnerability) -> Iterator[str]:
+    if vulnerability.url:
+        yield vulnerability.url
+    yield f"advisory {vulnerability.advisory}"
+    yield vulnerability.purl
     if vulnerability.score:
-        parts.append(vulnerability.score.vector)
-    return " · ".join(part for part in parts if part)
-
-
-def _where(seen: Sequence[Sighting]) -> str:
-    places = list(dict.fromkeys(_place(one) for one in seen))
-    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
-    return "; ".join(places[:_MOST_PLACES]) + more
+        yield vulnerability.score.vector
 
 
 def _place(sighting: Sighting) -> str:

@@ -1,10 +1,31 @@
 """Waivers and approvals applied to findings: what was judged before is not judged again."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from models.findings import Finding, FindingStatus, Waiver, WaiverScope
+from models.errors import Problem
+from models.findings import Finding, FindingStatus, VexState, Waiver, WaiverScope
 from models.images import ReleaseSet
+from models.policy import Terms
+
+
+def problems_of(waiver: Waiver, terms: Terms, now: datetime) -> Iterator[Problem]:
+    """What keeps a waiver from being given, by field.
+
+    OpenVEX wants a justification or an impact statement for `not_affected`: the evidence is that statement.
+    """
+    if not waiver.evidence.strip():
+        yield Problem("evidence", "is empty: say how it is known that the finding does no harm.")
+    if not waiver.owner:
+        yield Problem("owner", "is missing: somebody answers for a waiver.")
+    if not waiver.subject:
+        yield Problem("subject", f"is missing: the {waiver.scope} that the waiver is for.")
+    if waiver.justification and waiver.state is not VexState.NOT_AFFECTED:
+        yield Problem("justification", f"belongs to not_affected, not to {waiver.state}.")
+    if waiver.expires <= now:
+        yield Problem("expires", "is in the past.")
+    elif waiver.expires > now + timedelta(days=terms.waiver_days):
+        yield Problem("expires", f"is too far ahead: a waiver lasts at most {terms.waiver_days} days.")
 
 
 def apply_waivers(
@@ -15,13 +36,20 @@ def apply_waivers(
     product: str,
     release: ReleaseSet | None,
     now: datetime,
+    images: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[Finding, ...]:
     """A waiver in force sets a finding's status to waived; an approved iteration's open guideline is accepted.
 
     An expired waiver does nothing: the finding is open again (domain.md). A requirement is never accepted silently.
+    `images` are the digests of the images in which a finding was seen, by its key: it is waived when all are covered.
     """
-    names = _names(release) | {product}
-    waived = {waiver.finding for waiver in waivers if waiver.expires > now and _in_scope(waiver, names)}
+    covers = _Coverage(product, release)
+    in_force: dict[str, list[Waiver]] = {}
+    for waiver in waivers:
+        if waiver.expires > now:
+            in_force.setdefault(waiver.finding, []).append(waiver)
+    seen = images or {}
+    waived = {key for key, given in in_force.items() if covers.all_of(seen.get(key, ()), given)}
     return tuple(_with_status(finding, waived, accepted) for finding in findings)
 
 
@@ -33,15 +61,30 @@ def _with_status(finding: Finding, waived: Collection[str], accepted: Collection
     return finding
 
 
-def _in_scope(waiver: Waiver, names: Collection[str]) -> bool:
-    """`subject` is what the scope names: a product, a source repository, or a digest."""
-    return waiver.scope is WaiverScope.PRODUCT or waiver.subject in names
+class _Coverage:
+    """What a waiver's scope reaches. `subject` is what it names: a product, a source repository, or a digest."""
 
+    def __init__(self, product: str, release: ReleaseSet | None) -> None:
+        self._product = product
+        #: name of a repository, release set, index or image -> the images below it
+        self._below: dict[str, set[str]] = {release.digest: set()} if release else {}
+        for tier in release.tiers if release else ():
+            for tag in tier.tags:
+                for image in tag.platforms:
+                    for name in (tier.repository, tag.digest, image.digest):
+                        self._below.setdefault(name, set()).add(image.digest)
+        if release:
+            self._below[release.digest] = {image.digest for _, image in release.images()}
 
-def _names(release: ReleaseSet | None) -> set[str]:
-    names: set[str] = set()
-    for tier in release.tiers if release else ():
-        names.add(tier.repository)
-        for tag in tier.tags:
-            names |= {tag.digest, *(image.digest for image in tag.platforms)}
-    return names
+    def all_of(self, images: Collection[str], waivers: Iterable[Waiver]) -> bool:
+        """Whether the waivers together reach every image; a finding of no image, as one of the page, is in all."""
+        left = set(images)
+        for waiver in waivers:
+            if waiver.scope is WaiverScope.PRODUCT:
+                if waiver.subject == self._product:
+                    return True
+            elif waiver.subject in self._below:
+                left -= self._below[waiver.subject]
+                if not left:
+                    return True
+        return False

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from models.lifecycle import Snapshot, Stage, SubmissionState, Turn
+from models.lifecycle import ProposedAct, Snapshot, Stage, SubmissionState, Turn
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationSnapshot, ApplicationStatus
 
@@ -43,16 +43,32 @@ _STAGES: dict[Stage, tuple[str, str]] = {
 }
 
 
+_PROPOSED: dict[ProposedAct, str] = {
+    ProposedAct.REJECT: "reject it",
+    ProposedAct.REJECT_DELAYED: "reject it after a last warning",
+    ProposedAct.WAIVE: "waive a finding",
+    ProposedAct.HOLD: "put the listing on hold",
+    ProposedAct.REVOKE: "revoke the listing",
+}
+
+
 def of_submission(snapshot: Snapshot) -> Situation:
     status, next_ = _STAGES[snapshot.stage]
     turn = _TURNS[snapshot.turn]
     if snapshot.turn is Turn.SECOND_APPROVER and snapshot.proposal is not None:
-        next_ = f"A second approver confirms or declines the proposal to {snapshot.proposal.act.replace('_', ' ')}."
+        next_ = f"A second approver confirms or declines the proposal to {_PROPOSED[snapshot.proposal.act]}."
+    elif snapshot.appealed and snapshot.stage is Stage.READY:
+        next_ = "Somebody else than who rejected it judges the appeal."
     elif snapshot.stage is Stage.READY and snapshot.responded:
         next_ = "A moderator reads the publisher's answer and decides."
-    if snapshot.paused:
-        next_ = f"Paused: {snapshot.paused} The clock stands still. Then: {next_}"
-    return Situation(status, turn, next_, snapshot.due)
+    elif snapshot.warned:
+        next_ = "A last warning: the publisher mends the findings and resubmits, or answers; otherwise it is rejected."
+    elif snapshot.uncertified:
+        next_ = "The certification failed: the publisher mends and resubmits, or publishes without the badge."
+    if not snapshot.paused:
+        return Situation(status, turn, next_, snapshot.due)
+    reason = snapshot.paused.strip().rstrip(".")
+    return Situation(status, turn, f"Paused: {reason}. The clock stands still. Then: {next_}")
 
 
 def iteration_word(snapshot: Snapshot) -> str:
@@ -105,7 +121,7 @@ def of_product(snapshot: ProductSnapshot) -> Situation:
     turn, next_ = _LISTINGS[snapshot.status]
     if snapshot.proposal is not None:
         turn = _TURNS[Turn.SECOND_APPROVER]
-        next_ = f"A second approver confirms or declines the proposal to {snapshot.proposal.act}."
+        next_ = f"A second approver confirms or declines the proposal to {_PROPOSED[snapshot.proposal.act]}."
     return Situation(str(snapshot.status), turn, next_, snapshot.hold_until)
 
 
@@ -126,6 +142,9 @@ def snapshot_of(state: SubmissionState) -> Snapshot:
         proposal=state.proposal,
         paused=state.paused.reason if state.paused else "",
         responded=state.responded,
+        warned=state.warned,
+        appealed=state.appealed,
+        uncertified=state.uncertified,
         assignee=state.assignee,
         policy=state.policy,
     )
@@ -144,9 +163,11 @@ def status_page(state: SubmissionState) -> str:
     outcome = state.outcome
     if outcome.requirements or outcome.guidelines or outcome.vulnerabilities:
         lines.append(
-            f"- findings: {outcome.requirements} requirements ({len(outcome.blocking)} open), "
+            f"- findings: {outcome.requirements} requirements ({len(outcome.blocking) + outcome.unlisted} open), "
             f"{outcome.guidelines} guidelines, {outcome.vulnerabilities} vulnerabilities, {outcome.waived} waived"
         )
+    if outcome.errors:
+        lines.append(f"- checks of the hub that broke: {outcome.errors}")
     if state.proposal:
-        lines.append(f"- proposed: {state.proposal.act}")
+        lines.append(f"- proposed: {_PROPOSED[state.proposal.act]}")
     return "\n".join(lines)
