@@ -1,47 +1,64 @@
-"""The command line `wharfinger`: mounts what cli/ has, one file per noun."""
+"""The command line `wharfinger`: mounts what cli/ has, one file per noun.
 
-import os
-import sys
+A command's module is imported when the command is called: `wharfinger status` does not wait for what a scan needs.
+"""
+
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from cli import (
-    advisories,
-    demo,
-    doctor,
-    gc,
-    init,
-    mail,
-    policy,
-    product,
-    publisher,
-    scan,
-    secrets,
-    staff,
-    status,
-    submission,
-    up,
-)
+#: module of cli/ -> the verbs that its `add_to` mounts; in the order of the help
+VERBS = {
+    "up": ("up", "worker"),
+    "demo": ("demo",),
+    "doctor": ("doctor",),
+    "init": ("init",),
+    "submission": ("submit", "resubmit", "decide", "withdraw", "queue"),
+    "status": ("status",),
+    "scan": ("scan",),
+    "gc": ("gc",),
+}
+#: modules of cli/ whose `app` is mounted under their own name
+NOUNS = ("publisher", "product", "staff", "advisories", "mail", "policy", "secrets")
 
-app = typer.Typer(
-    name="wharfinger",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Takes container images in, examines them, and lets them into a hub when they are fit.",
-)
-for verbs in (up, demo, doctor, init, submission, status, scan, gc):
-    verbs.add_to(app)
-for noun in (publisher, product, staff, advisories, mail, policy, secrets):
-    app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
+_MODULES = {verb: module for module, verbs in VERBS.items() for verb in verbs} | {noun: noun for noun in NOUNS}
+
+
+class _Commands(TyperGroup):
+    """Knows the names of all commands, and imports those that are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands and cmd_name in _MODULES:
+            self.commands.update(_commands_of(_MODULES[cmd_name]))
+        return super().get_command(ctx, cmd_name)
+
+
+def _commands_of(module: str) -> dict[str, Any]:
+    mounted = typer.Typer(no_args_is_help=True)
+    imported = import_module(f"cli.{module}")
+    if module in NOUNS:
+        mounted.add_typer(imported.app, name=module)
+    else:
+        imported.add_to(mounted)
+    return dict(get_group(mounted).commands)
+
+
+app = typer.Typer(name="wharfinger", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def wharfinger() -> None:
+    """Takes container images in, examines them, and lets them into a hub when they are fit."""
 
 
 def main() -> None:
-    try:
-        app()
-        sys.stdout.flush()
-    except BrokenPipeError:  # `wharfinger queue | head`: whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None  # as a shell counts SIGPIPE
+    app()
 
 
 if __name__ == "__main__":
