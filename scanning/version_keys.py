@@ -64,9 +64,9 @@ def _debian_parts(text: str) -> tuple[Any, ...]:
         ((*(_debian_order(character) for character in letters), 0), int(digits or 0))
         for letters, digits in _DEBIAN_PART.findall(text)
     ]
-    while pairs and pairs[-1] == _DEBIAN_END:
+    while len(pairs) > 1 and pairs[-1] == _DEBIAN_END:
         pairs.pop()
-    # the end is a part itself, or 1 would come before 1~
+    # the end is a part itself, or 1 would come before 1~; so is a first part of nothing, or 0 would come before 0~
     return (*pairs, _DEBIAN_END)
 
 

@@ -44,7 +44,7 @@ def is_affected(version: str, entry: Affected) -> bool:
     where there is none, the bound is read as far as it can be, and what is left open is taken for affected. A version
     that cannot be read is affected where it is listed, and where every version is.
     """
-    return _is_listed(version, entry) or any(_in_range(version, range_, entry) for range_ in entry.ranges)
+    return any(_in_range(version, range_, entry) for range_ in entry.ranges) or _is_listed(version, entry)
 
 
 def fixed_after(version: str, entries: Iterable[Affected]) -> str:
