@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -25,8 +26,12 @@ from store.views import EventView, Page
 
 P = ParamSpec("P")
 
+#: a pipe has no width: what goes to the next program, or into a log, is folded late. Characters.
+_PIPE_WIDTH = 200
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+
 #: what people read; errors go to standard error
-console = Console(highlight=False)
+console = Console(highlight=False, width=_WIDTH)
 complaints = Console(stderr=True, highlight=False)
 
 #: addresses of the servers that `wharfinger up` runs in a home, for the commands beside it
@@ -34,8 +39,6 @@ UP_FILE = "up.env"
 
 #: SQLSTATEs of a table or a column that a migration has not made yet
 _NO_SUCH_TABLE = ("42P01", "42703")
-#: characters
-_PIPE_WIDTH = 200
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output: one JSON document.")]
 Actor = Annotated[
@@ -177,8 +180,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], 
         drawn.add_column(column, style=None, overflow="fold")
     for line in lines:
         drawn.add_row(*line)
-    # a pipe has no width: nothing is folded for the next program
-    console.print(drawn, width=None if console.is_terminal else max(console.width, _PIPE_WIDTH))
+    console.print(drawn)
 
 
 def more_pages(found: Page[Any]) -> None:

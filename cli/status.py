@@ -231,16 +231,22 @@ def _weight(finding: Finding) -> tuple[bool, int]:
 
 
 def _findings(findings: Iterable[Finding]) -> Table:
-    """Each in three lines at most: what, where with evidence, and how to mend it."""
-    grid = Table.grid(padding=(0, 2))
+    """What, where, with which evidence, and how to mend it; the same on several images is said once."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        style = "red" if finding.level is Level.REQUIREMENT else "yellow"
-        kind = finding.severity or finding.level
-        grid.add_row(f"[{style}]{kind}[/]", f"[bold]{escape(finding.title)}[/] {escape(finding.where)}")
-        if finding.evidence:
-            grid.add_row("", escape(finding.evidence))
-        fixed = f" Fixed in {finding.fixed_version}." if finding.fixed_version else ""
-        grid.add_row("", f"[dim]mend:[/] {escape(finding.remedy + fixed)} [dim]({escape(finding.key)})[/]")
+        alike.setdefault((finding.rule, finding.title, finding.evidence, finding.remedy, finding.level), []).append(
+            finding
+        )
+    grid = Table.grid(padding=(0, 2))
+    for first, *others in alike.values():
+        style = "red" if first.level is Level.REQUIREMENT else "yellow"
+        places = "; ".join(one.where for one in (first, *others) if one.where)
+        grid.add_row(f"[{style}]{first.severity or first.level}[/]", f"[bold]{escape(first.title)}[/] {escape(places)}")
+        if first.evidence:
+            grid.add_row("", escape(first.evidence))
+        fixed = f" Fixed in {first.fixed_version}." if first.fixed_version else ""
+        grid.add_row("", f"[dim]mend:[/] {escape(first.remedy + fixed)}")
+        grid.add_row("", f"[dim]{escape(', '.join(one.key for one in (first, *others)))}[/]")
     return grid
 
 
