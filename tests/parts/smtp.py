@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
@@ -35,6 +35,8 @@ class ScriptedSmtp:
     port: int = 0
     received: list[tuple[str, Mail]] = field(default_factory=list)
     connections: int = 0
+    #: called when a mail has been taken, before the answer goes out
+    on_received: Callable[[], None] = field(default=lambda: None)
     _script: dict[str, Iterator[str]] = field(default_factory=dict)
     _open: list["_Conversation"] = field(default_factory=list)
 
@@ -44,6 +46,9 @@ class ScriptedSmtp:
 
     def answer(self, command: str) -> str:
         return next(self._script.get(command, repeat("")))
+
+    def takes_back(self, command: str, answer: str) -> None:
+        self._script[command] = chain([answer], self._script.get(command, repeat("")))
 
     def server(self, timeout_seconds: float = 10, **more: Any) -> SmtpServer:
         return SmtpServer("127.0.0.1", self.port, timeout_seconds=timeout_seconds, **more)
@@ -76,6 +81,7 @@ class ScriptedSmtp:
             return said
         assert isinstance(envelope.content, bytes)
         self.received.append((envelope.rcpt_tos[0], read_mail(envelope.content)))
+        self.on_received()
         return "250 OK"
 
     async def _said(self, command: str) -> str:
@@ -109,7 +115,7 @@ class _Conversation(SMTP):
             await self._reader.readline()
             self.abort()
             return
-        self._house.says("DATA", following)
+        self._house.takes_back("DATA", following)
         await super().smtp_DATA(arg)
 
 
