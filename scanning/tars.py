@@ -168,9 +168,9 @@ class TarReader:
         content, records = self._special(size), {}
         while content:
             digits, space, _ = content.partition(b" ")
-            if not space or not digits.isdigit() or len(digits) > 8:
+            length = int(digits) if digits.isdigit() and len(digits) < 9 else 0
+            if not space or length > len(content):
                 raise self._broken("has a pax header that cannot be read")
-            length = int(digits)
             record, content = content[len(digits) + 1 : length], content[length:]
             key, equals, value = record.removesuffix(b"\n").partition(b"=")
             if not record.endswith(b"\n") or not equals or not key:
