@@ -6,7 +6,7 @@ What it says is whole and fit as it stands, so that the first try shows the whol
 import io
 import json
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from models.content import ContentType, RunsOn, Track
 from models.policy import HubPolicy
@@ -185,11 +185,13 @@ def _screenshot(name: str) -> Image.Image:
     picture = Image.new("RGB", _SHOT, "white")
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, 0, width, 64), fill=_DEEP)
-    draw.text((24, 24), f"{name}: ledger of the port".encode("latin-1", "replace").decode("latin-1"), fill="white")
+    font = ImageFont.load_default(size=22)
+    title = f"{name}: ledger of the port".encode("latin-1", "replace").decode("latin-1")
+    draw.text((24, 18), title, fill="white", font=font)
     for row in range(10):
         top = 96 + row * 58
         draw.rectangle((24, top, width - 24, top + 46), fill=_PALE if row % 2 else "white", outline=_PALE)
-        draw.text((40, top + 16), f"Berth {row + 1}", fill=_DEEP)
+        draw.text((40, top + 9), f"Berth {row + 1}", fill=_DEEP, font=font)
         draw.rectangle((220, top + 14, 220 + 80 * (row * 3 % 9 + 1), top + 32), fill=_BRIGHT)
     return picture
 

@@ -77,10 +77,15 @@ async def confirm(session: AsyncSession, raw: str, now: datetime) -> PersonRow:
 
 async def look(session: AsyncSession, raw: str) -> PersonRow:
     """Whose address the link would confirm: for the page with the button. Errors: NotFound."""
+    return await people.get(session, await subject_of(session, EMAIL, raw))
+
+
+async def subject_of(session: AsyncSession, purpose: str, raw: str) -> str:
+    """What a link is about, expired or not: for the page with the button. Errors: NotFound."""
     row = await session.get(TokenRow, _hash(raw))
-    if row is None or row.purpose != EMAIL:
+    if row is None or row.purpose != purpose:
         raise NotFound("This link is not known: was it copied whole?")
-    return await people.get(session, row.subject)
+    return row.subject
 
 
 async def mail_again(session: AsyncSession, raw: str, now: datetime) -> bool:
