@@ -112,7 +112,7 @@ def _places(harbour: Harbour, view: SubmissionView) -> list[tuple[str, str]]:
         ("product page", base + pages.product_page(view.publisher_slug, view.product_slug)),
         ("catalog", f"{base}/catalog"),
         ("workflow", harbour.temporal.ui_of(submission_address(view.id))),
-        ("hub's registry", harbour.settings().hub_registry),
+        ("hub's registry", harbour.settings().hub_registry_place),
         ("mails", f"WHARFINGER_HOME={harbour.home} wharfinger mail read"),
         ("submission", f"WHARFINGER_HOME={harbour.home} wharfinger status {view.id}"),
         ("logs", str(harbour.home / "services" / "logs")),

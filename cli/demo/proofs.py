@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -99,13 +100,10 @@ class Evidence:
         for tier in release.tiers:
             for tag in tier.tags:
                 place = references[tier.tier, tag.tag]["reference"]
-                repository = place.rpartition(":")[0]
-                expected = {place: tag.digest} | {
-                    f"{repository}@{image.digest}": image.digest for image in tag.platforms
-                }
-                for name, digest in expected.items():
-                    found = await asyncio.to_thread(_read_by_skopeo, name)
-                    _require(found == digest, f"{name} is {found}, approved was {digest}")
+                approved = {"": tag.digest} | {image.platform: image.digest for image in tag.platforms}
+                for platform, digest in approved.items():
+                    found = await asyncio.to_thread(_digest_by_skopeo, place, platform)
+                    _require(found == digest, f"{place} {platform} is {found}, approved was {digest}")
                     read += 1
         _require(read == len(TIERS) * (1 + len(PLATFORMS)), f"only {read} references were published")
         return f"{read} references: {len(TIERS)} indexes, {len(TIERS) * len(PLATFORMS)} images"
@@ -220,19 +218,27 @@ def _differ(queued: Counter[tuple[N, str]]) -> str:
     return "; ".join(said)
 
 
-def _read_by_skopeo(reference: str) -> str:
-    """The digest of the bytes that skopeo gets."""
+def _digest_by_skopeo(reference: str, platform: str) -> str:
+    """Of the manifest that skopeo gets: the tag's own, or the one that somebody on this platform pulls."""
     place = reference if reference.startswith("oci:") else f"docker://{reference}"
+    tls = [] if place.startswith("oci:") else ["--tls-verify=false"]
+    if not platform:
+        return "sha256:" + hashlib.sha256(_skopeo("inspect", "--raw", *tls, place)).hexdigest()
+    architecture = platform.split("/")[1]
+    with tempfile.TemporaryDirectory(prefix="wharfinger-demo-") as pulled:
+        source_tls = ["--src-tls-verify=false"] if tls else []
+        _skopeo("--override-arch", architecture, "copy", "--quiet", *source_tls, place, f"oci:{pulled}:pulled")
+        index = json.loads((Path(pulled) / "index.json").read_bytes())
+        return str(index["manifests"][0]["digest"])
+
+
+def _skopeo(*arguments: str) -> bytes:
     done = subprocess.run(
-        ["skopeo", "inspect", "--raw", *([] if place.startswith("oci:") else ["--tls-verify=false"]), place],
-        capture_output=True,
-        check=False,
-        timeout=_SKOPEO_SECONDS,
-        stdin=subprocess.DEVNULL,
+        ["skopeo", *arguments], capture_output=True, check=False, timeout=_SKOPEO_SECONDS, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
-        raise Refuted(f"skopeo cannot read {reference}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-    return "sha256:" + hashlib.sha256(done.stdout).hexdigest()
+        raise Refuted(f"skopeo {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    return done.stdout
 
 
 def _mails_in(mailbox: Path) -> list[Mail]:
