@@ -34,8 +34,8 @@ async def pinned(folder: Path) -> tuple[LayoutSource, PinnedTier]:
     return source, await resolve_tier(source, "Standard", f"oci:{folder}", ("1.0",))
 
 
-def raw(place: str) -> bytes:
-    return subprocess.run(["skopeo", "inspect", "--raw", place], check=True, capture_output=True).stdout
+def skopeo(*arguments: str) -> bytes:
+    return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
 
 
 @needs("skopeo")
@@ -45,15 +45,12 @@ async def test_what_is_published_into_a_folder_skopeo_reads_by_the_approved_dige
     outcome = await publish_tier(source, target, tier)
     assert outcome.images == 2
     assert outcome.sent > 0
-    content = raw(f"oci:{target.folder}:1.0")
+    content = skopeo("inspect", "--raw", f"oci:{target.folder}:1.0")
     assert "sha256:" + hashlib.sha256(content).hexdigest() == tier.tags[0].digest
     for image in tier.tags[0].platforms:
         copied = tmp_path / f"copy-{image.platform.replace('/', '-')}"
         architecture = image.platform.partition("/")[2]
-        subprocess.run(
-            ["skopeo", "--override-arch", architecture, "copy", "-q", f"oci:{target.folder}:1.0", f"oci:{copied}:x"],
-            check=True,
-        )
+        skopeo("--override-arch", architecture, "copy", "-q", f"oci:{target.folder}:1.0", f"oci:{copied}:x")
         assert json.loads((copied / "index.json").read_bytes())["manifests"][0]["digest"] == image.digest
 
 
