@@ -148,6 +148,10 @@ class AdvisoryStore:
             raise ToolFailed(f"The advisory store {self.path} cannot be used: {error}.") from error
 
     def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ToolFailed(f"The advisory store {self.path} cannot be used: {error}.") from error
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:

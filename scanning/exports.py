@@ -66,10 +66,10 @@ def records(path: Path) -> Iterator[Any]:
 
 
 def _download(url: str, folder: Path) -> Path:
-    name = PurePosixPath(urlsplit(url).path).name
-    target = folder / (name if name.endswith(_KINDS) else "export.zip")
     size = 0
     try:
+        name = PurePosixPath(urlsplit(url).path).name
+        target = folder / (name if name.endswith(_KINDS) else "export.zip")
         with (
             httpx.stream("GET", url, timeout=_SECONDS, follow_redirects=True) as answer,
             target.open("wb") as file,
@@ -82,7 +82,7 @@ def _download(url: str, folder: Path) -> Path:
                 if size > _LARGEST_EXPORT:
                     raise ToolFailed(f"{url} sends more than {_LARGEST_EXPORT:,} bytes.")
                 file.write(chunk)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except (ValueError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise NotFound(f"{url} is no address of an export: {error}.") from error
     except httpx.HTTPError as error:
         raise ToolFailed(f"The advisories at {url} could not be fetched: {error or type(error).__name__}.") from error
@@ -115,7 +115,7 @@ def _of_lines(file: BinaryIO) -> Iterator[Any]:
     while line := file.readline(_LARGEST):
         if len(line) == _LARGEST and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
-                line = file.readline(_LARGEST)
+                line = file.readline(2**16)
             yield Unreadable()
         elif line.strip():
             yield _json(line)
@@ -159,10 +159,11 @@ def scores_in(path: Path) -> Iterator[tuple[str, str, set[str]]]:
             raise ValueError(f"it has more than {_LARGEST_SCORES:,} bytes")
         for cve, scores in json.loads(content).items():
             vectors: dict[str, set[str]] = {}
-            for source, vector, *_ in scores:
-                said = vectors.setdefault(source or _UNNAMED, set())
+            for told, vector, *_ in scores:
+                source = told or _UNNAMED
                 # a lone surrogate is in no encoding, and no database takes it
-                (cve + (source or _UNNAMED)).encode()
+                (cve + source).encode()
+                said = vectors.setdefault(source, set())
                 if score_of(vector, source) is not None:
                     said.add(vector)
             for source, found in vectors.items():

@@ -64,39 +64,35 @@ def _grouped(hits: list[_Hit], told: set[str]) -> dict[str, list[_Hit]]:
     """Records of several databases about one thing, by its CVE. A record about two CVEs is two vulnerabilities; a
     bulletin (DSA, USN) is the CVEs that it sums up, but for those with a record of their own (`told`)."""
     groups: dict[str, list[_Hit]] = {}
-    for hit in hits:
-        for cve in hit.advisory.cves:
-            groups.setdefault(cve, []).append(hit)
     nameless = []
     for hit in hits:
-        if hit.advisory.cves:
-            continue
         summed = cves_in(hit.advisory.upstream)
-        for cve in summed:
-            if cve not in told:
-                groups.setdefault(cve, []).append(hit)
-        same = [group for group in groups.values() if hit not in group and _meet(hit, group)]
-        for group in same:
-            group.append(hit)
-        if not summed and not same:
+        for cve in hit.advisory.cves or (cve for cve in summed if cve not in told):
+            groups.setdefault(cve, []).append(hit)
+        if not hit.advisory.cves and not summed:
             nameless.append(hit)
+    cves: dict[str, set[str]] = {}
+    for cve, group in groups.items():
+        for name in (name for hit in group for name in hit.names):
+            cves.setdefault(name, set()).add(cve)
     for group in _connected(nameless):
-        groups[min(hit.advisory.id for hit in group)] = group
+        about = {cve for hit in group for name in hit.names for cve in cves.get(name, ())}
+        for id_ in about or {min(hit.advisory.id for hit in group)}:
+            groups.setdefault(id_, []).extend(group)
     return groups
-
-
-def _meet(hit: _Hit, group: list[_Hit]) -> bool:
-    return any(hit.names & other.names for other in group)
 
 
 def _connected(hits: list[_Hit]) -> list[list[_Hit]]:
     """Groups whose members share a name, also by way of another."""
-    groups: list[list[_Hit]] = []
+    groups: dict[str, list[_Hit]] = {}
     for hit in hits:
-        same = [group for group in groups if _meet(hit, group)]
-        groups = [group for group in groups if group not in same]
-        groups.append([one for group in same for one in group] + [hit])
-    return groups
+        met = list({id(groups[name]): groups[name] for name in hit.names if name in groups}.values())
+        largest = max(met, key=len, default=[])
+        moved = [hit, *(one for group in met if group is not largest for one in group)]
+        largest.extend(moved)
+        for name in (name for one in moved for name in one.names):
+            groups[name] = largest
+    return list({id(group): group for group in groups.values()}.values())
 
 
 def _vulnerability(
