@@ -14,7 +14,7 @@ from activities.errors import translated
 from activities.heartbeats import heartbeats
 from activities.policy import PolicyInForce
 from models.work import MailsHandled, MailShift
-from notifications.composing import Envelope, UnusableAddress, compose
+from notifications.composing import Envelope, UnusableAddress, address, compose
 from notifications.delivery import Delivery, SmtpSender, SmtpServer
 from notifications.rendering import render
 from notifications.retry import next_attempt
@@ -42,6 +42,10 @@ class MailActivities:
     desk: notices.MailDesk
     #: the address that mails come from
     sender: str
+
+    def __post_init__(self) -> None:
+        """Raises UnusableAddress: a wrong sender is a setting's mistake, found at the start, and no recipient's."""
+        address(self.sender, self.desk.hub)
 
     @activity.defn
     async def drain(self, shift: MailShift) -> MailsHandled:
@@ -107,7 +111,7 @@ class MailActivities:
     async def _write(self, letter: outbox.Claimed) -> tuple[EmailMessage, str]:
         """The mail of a notice, from the rows as they are now and the words of the moment that caused it."""
         async with self.database.transaction() as session:
-            notice, address, name = await notices.build_notice(
+            notice, to, name = await notices.build_notice(
                 session,
                 letter.row,
                 hub=self.desk.hub,
@@ -117,7 +121,7 @@ class MailActivities:
         envelope = Envelope(
             sender=self.sender,
             sender_name=self.desk.hub,
-            to=address,
+            to=to,
             to_name=name,
             message_id=outbox.message_id(letter.id, self.desk.mail_domain),
             thread=outbox.thread_id(letter.row.subject, self.desk.mail_domain),
@@ -125,7 +129,7 @@ class MailActivities:
             unsubscribe_url=notice.unsubscribe_url,
             unsubscribe_one_click=bool(notice.unsubscribe_url),
         )
-        return compose(render(notice), envelope), address
+        return compose(render(notice), envelope), to
 
 
 async def _rest() -> None:

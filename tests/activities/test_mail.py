@@ -19,6 +19,7 @@ from models.publishers import ApplicationStatus
 from models.recording import Entry
 from models.tables import MembershipRow, NoticeRow, NoticeStatus, PersonRow, TokenRow
 from models.work import MailsHandled, MailShift
+from notifications.composing import UnusableAddress
 from notifications.delivery import SmtpServer
 from notifications.mailbox import read_mailbox
 from store import outbox
@@ -284,6 +285,13 @@ async def test_an_address_that_is_none_is_refused_at_once(
     assert await works(room, all_are(NoticeStatus.REFUSED)) == MailsHandled(refused=1)
     assert "No mail can be sent to" in (await log(database))[0].last_error
     assert not smtp.received
+
+
+async def test_a_sender_that_is_no_address_is_found_when_the_worker_starts(
+    database: Database, policy: PolicyInForce, smtp: ScriptedSmtp
+) -> None:
+    with pytest.raises(UnusableAddress, match="wharfinger at hub"):
+        MailActivities(database, policy, smtp.server(), DESK, "wharfinger at hub")
 
 
 async def test_a_link_that_confirms_an_address_is_good_for_the_policys_days(
