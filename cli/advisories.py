@@ -10,8 +10,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cli.context import Json, complaints, console, load_settings, runs, write_json
 from models.errors import NotFound
 from scanning.advisories import AdvisoryStore, Imported
+from settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Advisories (OSV) that images are matched against.")
+
+
+def advisory_store(settings: Settings) -> AdvisoryStore:
+    """The store of these settings; a new home is made, as everywhere."""
+    settings.advisories_place.parent.mkdir(parents=True, exist_ok=True)
+    return AdvisoryStore(settings.advisories_place)
 
 
 @app.command("import")
@@ -28,7 +35,7 @@ async def import_(
     """Bring in OSV exports; imported again, only what changed is written."""
     if not places and scores is None:
         raise NotFound("Say what to import: an OSV export, a folder or URL of one, or --scores FILE.")
-    store = AdvisoryStore(load_settings().advisories_place)
+    store = advisory_store(load_settings())
     added = changed = skipped = 0
     for place in places or ():
         imported = await _import(store, place)
@@ -72,7 +79,7 @@ async def _import(store: AdvisoryStore, place: str) -> Imported:
 @runs
 async def status(json_: Json = False) -> None:
     """How many advisories are in force, and their snapshot."""
-    store = AdvisoryStore(load_settings().advisories_place)
+    store = advisory_store(load_settings())
     count, snapshot = await asyncio.to_thread(store.count), await asyncio.to_thread(store.snapshot)
     if json_:
         write_json({"advisories": count, "snapshot": snapshot})

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from activities.policy import PolicyInForce
+from cli.advisories import advisory_store
 from cli.context import Json, complaints, console, load_settings, runs, write_json
 from models.errors import ImageNotFound, UnsupportedImage
 from models.findings import Severity
@@ -97,7 +98,7 @@ async def scan(
     """Scan an image: layers, components, and vulnerabilities by class. Needs no hub and changes nothing."""
     settings = load_settings()
     policy = PolicyInForce(settings.policy_place).current()
-    advisories = AdvisoryStore(settings.advisories_place)
+    advisories = advisory_store(settings)
     if not await asyncio.to_thread(advisories.count):
         complaints.print("No advisories yet: components are found, but no vulnerabilities.")
         complaints.print("Bring some in: wharfinger advisories import PATH|URL")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 
+from scanning.texts import clean
+
 #: bytes of the largest database that is read; Debian's with 5,000 packages has 5 MB
 LARGEST = 64 * 2**20
 _SOURCE = re.compile(r"(\S+)(?: \(([^)]+)\))?$")
@@ -53,7 +55,18 @@ def packages_in(path: str, content: bytes) -> tuple[Package, ...]:
     reader = reader_of(path)
     if reader is None:
         return ()
-    return tuple(package for package in reader(content) if package.name and package.version)
+    return tuple(_cleaned(package) for package in reader(content) if package.name and package.version)
+
+
+def _cleaned(package: Package) -> Package:
+    return Package(
+        package.kind,
+        clean(package.name),
+        clean(package.version),
+        clean(package.source_name),
+        clean(package.source_version),
+        clean(package.architecture),
+    )
 
 
 def _dpkg(content: bytes) -> Iterator[Package]:
