@@ -65,7 +65,11 @@ def what_is_allowed(state: SubmissionState, standing: Standing) -> str:
     acts = sorted(
         act
         for act, stages in STAGES.items()
-        if state.stage in stages and applies(act, state) and may(SUBMISSION_RIGHTS, act, standing)
+        if state.stage in stages
+        and applies(act, state)
+        and may(SUBMISSION_RIGHTS, act, standing)
+        # that is the product's own word, not a person's
+        and act != "supersede"
     )
     return (
         f"Iteration {state.iteration} is {state.stage}, turn: {state.turn}. "
