@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.errors import translated
 from activities.heartbeats import heartbeats
 from activities.policy import PolicyInForce
+from models.notices import NoticeKind
 from models.work import MailsHandled, MailShift
 from notifications.composing import Envelope, UnusableAddress, address, compose
 from notifications.delivery import Delivery, SmtpSender, SmtpServer
@@ -30,6 +31,8 @@ _BATCH = 20
 _BATCH_SECONDS = 30
 #: characters of an error that the delivery log keeps
 _LONGEST_ERROR = 1_000
+
+_WITH_A_NEW_LINK = frozenset({NoticeKind.CONFIRM_EMAIL, NoticeKind.SUBSCRIPTION_CONFIRM})
 
 _Outcome = Literal["sent", "postponed", "refused"]
 
@@ -110,7 +113,9 @@ class MailActivities:
 
     async def _write(self, letter: outbox.Claimed) -> tuple[EmailMessage, str]:
         """The mail of a notice, from the rows as they are now and the words of the moment that caused it."""
-        async with self.database.transaction() as session:
+        # a link is made while its mail is written; all other mails leave the one writer of SQLite alone
+        links = letter.row.kind in _WITH_A_NEW_LINK
+        async with self.database.transaction() if links else self.database.session() as session:
             notice, to, name = await notices.build_notice(
                 session,
                 letter.row,
