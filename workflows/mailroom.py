@@ -3,9 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.mail import MailActivities
-
     from activities import options
+    from activities.mail import MailActivities
     from models.work import MailsHandled, MailShift
 
 #: shifts until the history is begun anew
