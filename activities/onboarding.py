@@ -10,7 +10,7 @@ from activities.heartbeats import heartbeats
 from activities.policy import PolicyInForce
 from activities.sources import Sources
 from models.content import ContentManifest, Tier, Track
-from models.errors import PUBLISHERS_ERRORS, ImageTooLarge, Permanent
+from models.errors import PUBLISHERS_ERRORS, ImageNotFound, ImageTooLarge, Permanent
 from models.events import Onboarded
 from models.images import ImageSource, PinnedTag, PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
@@ -58,7 +58,8 @@ class OnboardingActivities:
         pinned: list[PinnedTier] = []
         problems: list[ImageProblem] = []
         for tier in manifest.tiers:
-            if tier.source is None:
+            if tier.source is None or not tier.source.tags:
+                problems.append(_problem(tier, "", ImageNotFound("The tier names no image: give repository and tags.")))
                 continue
             try:
                 async with self.sources.open(tier.source) as source:

@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from urllib.parse import urljoin
 
 import httpx
 
@@ -61,7 +60,7 @@ class RegistryClient:
         try:
             self.base = httpx.URL(f"{scheme}://{at}/v2/")
         except httpx.InvalidURL as error:
-            raise ImageNotFound(f"{host!r} is no registry: write host or host:port.") from error
+            raise ImageNotFound(f"{host[:200]!r} is no registry: write host or host:port.") from error
         self._client = new_client(rules, self.base.netloc.decode())
         self._authorization = Authorization(self._client, host, self.base, access)
 
@@ -82,7 +81,7 @@ class RegistryClient:
 
         Errors: SourceFailed, Unauthorized, ImageNotFound and UnsupportedImage for a host that is not to be had.
         """
-        target = httpx.URL(urljoin(str(self.base), url))
+        target = self.base.join(url)
         timeout = _PATIENT if method == "PUT" else self._client.timeout
         for answered in (False, True):
 
@@ -152,7 +151,7 @@ class RegistryRepository:
             following = response.links.get("next", {}).get("url")
             if not following or len(found) > _MOST_TAGS:
                 break
-            url = urljoin(str(response.url), following)
+            url = _joined(response, following, what)
         return found[:_MOST_TAGS]
 
     async def blob(self, digest: str, size: int) -> AsyncIterator[bytes]:
@@ -252,9 +251,7 @@ class RegistryRepository:
 
     def _next_place(self, response: httpx.Response, what: str) -> str:
         self._require_done(response, 202, what)
-        if "Location" not in response.headers:
-            raise ToolFailed(f"{what} did not work: {self.client.host} does not say where it goes on.")
-        return urljoin(str(response.url), response.headers["Location"])
+        return _joined(response, response.headers.get("Location", "http://"), what)
 
     async def put_manifest(self, reference: str, content: bytes, media_type: str) -> None:
         """Under a tag or its own digest."""
@@ -336,6 +333,21 @@ class HubRepository(RegistryRepository):
     def _require(self, response: httpx.Response, reference: str, *, partial: bool = False) -> None:
         with _hubs_matter():
             super()._require(response, reference, partial=partial)
+
+    def _next_place(self, response: httpx.Response, what: str) -> str:
+        with _hubs_matter():
+            return super()._next_place(response, what)
+
+
+def _joined(response: httpx.Response, place: str, what: str) -> str:
+    """Where an answer says that it goes on."""
+    try:
+        found = response.url.join(place)
+    except (httpx.InvalidURL, ValueError):
+        found = httpx.URL()
+    if not found.host:
+        raise SourceFailed(f"{what} did not work: the answer does not say where it goes on.")
+    return str(found)
 
 
 @contextmanager

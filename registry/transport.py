@@ -55,6 +55,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         trusted = netloc in self._rules.plain_http_hosts
         if url.scheme != "https" and not (trusted and url.scheme == "http"):
             raise UnsupportedImage(f"{netloc} is spoken to by https only: the hub's settings do not allow plain http.")
+        if not 0 < (url.port or 443) < 2**16:
+            raise UnsupportedImage(f"{netloc} has no port that there is.")
         if trusted or self._rules.allow_private_hosts:
             return await inner.handle_async_request(request)
         addresses = await public_addresses(url.host, url.port or 443)
