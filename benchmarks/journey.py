@@ -3,10 +3,11 @@
     python -m benchmarks.journey [--submissions 40] [--at-once 20] [--rounds 3]
 
 A journey is: the front desk takes a submission (rules of the page, blobs, rows), its product numbers it, onboarding
-pins its tag, the checks run, a moderator approves as soon as it is ready, the image is copied by digest into a real
-docker-registry, and it is listed. One thing is replaced: the scan of an image answers a stored report instead of
-fetching the image and running the scanner. The mailroom rests while the clock runs: it holds up no submission. Both
-sides run in this process with as many workers, alternating, on the same server.
+pins its tag, the checks run, a moderator approves as soon as it is ready, the image is copied by digest into the hub's
+registry, and it is listed. One thing is replaced: the scan of an image answers a stored report instead of fetching the
+image and running the scanner. The hub's registry is a folder, the embedded default; with --registry it is a
+docker-registry. The mailroom rests while the clock runs: it holds up no submission. Both sides run in this process with
+as many workers, alternating, on the same server.
 """
 
 import argparse
@@ -20,7 +21,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlmodel import col, select
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
@@ -30,12 +30,12 @@ from benchmarks.figures import note, show, within
 from benchmarks.histories import NOTHING, Cost, cost_of, total
 from benchmarks.house import GLANCE, House, open_house, registry_server, settings_of, temporal_server, working
 from benchmarks.stored import Reports, answer_from, template
-from cli.servers import RegistryServer, TemporalServer
+from cli.servers import RegistryServer
+from cli.service import Service
 from desk.folder import SubmissionFolder
 from models.addresses import SCANNING_QUEUE, new_id, product_address, scan_address, submission_address
 from models.lifecycle import Stage
 from models.scans import ImageReport
-from models.tables import SubmissionRow
 from worker import CACHED_WORKFLOWS
 
 #: what the history of a submission of one iteration may cost: the limits of the design
@@ -50,6 +50,8 @@ class Size:
     submissions: int
     at_once: int
     rounds: int
+    #: publish into a docker-registry instead of a folder
+    registry: bool = False
 
 
 @dataclass(slots=True)
@@ -72,13 +74,9 @@ class Sides:
         return statistics.median(ours / bare for ours, bare in zip(self.product, self.bare, strict=True))
 
 
-def cpu_of(temporal: TemporalServer, registry: RegistryServer) -> dict[str, float]:
+def cpu_of(*servers: Service) -> dict[str, float]:
     """CPU seconds spent so far: of this process, where worker and front desk are, and of the servers."""
-    return {
-        "worker and desk": time.process_time(),
-        "Temporal": _cpu_seconds(temporal.pid),
-        "the registry": _cpu_seconds(registry.pid),
-    }
+    return {"worker and desk": time.process_time()} | {server.name: _cpu_seconds(server.pid) for server in servers}
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -108,24 +106,15 @@ async def travel(house: House, folders: list[SubmissionFolder], at_once: int) ->
             while waiting and underway_or_arriving < at_once:
                 underway_or_arriving += 1
                 tasks.create_task(submit(waiting.pop()))
-            for row in await house.come_to(Stage.READY, under_way - decided):
-                decided.add(row.id)
-                tasks.create_task(house.approve(row.id, row.iteration, row.release))
-            ended = await _ended(house, under_way)
-            under_way -= ended
-            underway_or_arriving -= len(ended)
+            for known in house.standing(under_way):
+                if known.stage == Stage.PUBLISHED:
+                    under_way.remove(known.id)
+                    underway_or_arriving -= 1
+                elif known.stage == Stage.READY and known.id not in decided:
+                    decided.add(known.id)
+                    tasks.create_task(house.approve(known.id, known.iteration, known.release))
             await asyncio.sleep(GLANCE)
     return travelled
-
-
-async def _ended(house: House, under_way: set[str]) -> set[str]:
-    async with house.hub.database.session() as session:
-        rows = await session.exec(
-            select(SubmissionRow.id).where(
-                col(SubmissionRow.id).in_(under_way), col(SubmissionRow.stage) == Stage.PUBLISHED
-            )
-        )
-        return set(rows.all())
 
 
 async def histories_of(client: Client, submission: str, product: str) -> dict[str, WorkflowHistory]:
@@ -198,11 +187,14 @@ async def play(client: Client, nothing: Nothing, score: Score, count: int, at_on
 # --- both, alternating ------------------------------------------------------------------------------------------------
 
 
-async def measure(folder: Path, registry: RegistryServer, report: ImageReport, size: Size, *, in_memory: bool) -> Sides:
+async def measure(
+    folder: Path, registry: RegistryServer | None, report: ImageReport, size: Size, *, in_memory: bool
+) -> Sides:
     """All rounds on one server."""
     sides = Sides()
     async with AsyncExitStack() as stack:
         temporal = await stack.enter_async_context(temporal_server(folder, in_memory=in_memory))
+        servers = [temporal, registry] if registry else [temporal]
         settings = settings_of(folder, temporal, registry)
         house = await stack.enter_async_context(open_house(settings, folder / "sources"))
         reports = Reports(report)
@@ -223,13 +215,13 @@ async def measure(folder: Path, registry: RegistryServer, report: ImageReport, s
         for number in range(size.rounds):
             folders = await prepared(size.submissions)
             for side in ("product", "bare") if number % 2 == 0 else ("bare", "product"):
-                began, spent = time.perf_counter(), cpu_of(temporal, registry)
+                began, spent = time.perf_counter(), cpu_of(*servers)
                 if side == "product":
                     travelled = await travel(house, folders, size.at_once)
                 else:
                     played = await play(house.hub.client, nothing, score, size.submissions, size.at_once)
                 rate = size.submissions / (time.perf_counter() - began)
-                cpu = {name: value - spent[name] for name, value in cpu_of(temporal, registry).items()}
+                cpu = {name: value - spent[name] for name, value in cpu_of(*servers).items()}
                 (sides.product if side == "product" else sides.bare).append(rate)
                 (sides.product_cpu if side == "product" else sides.bare_cpu).append(cpu)
                 note(f"round {number + 1} of {size.rounds}: {side} {rate:.2f} submissions per second")
@@ -318,13 +310,14 @@ def _cpu_ms(rounds: list[dict[str, float]], process: str, size: Size) -> float:
 async def run(size: Size) -> None:
     note("one real scan of an image makes the stored report")
     report = await template()
-    with tempfile.TemporaryDirectory(prefix="wharfinger-journey-") as place:
-        async with registry_server(Path(place)) as registry:
-            sides = []
-            for name in ("memory", "file"):
-                note(f"Temporal with its data in {'memory' if name == 'memory' else 'a SQLite file'}")
-                sides.append(await measure(Path(place) / name, registry, report, size, in_memory=name == "memory"))
-        _show(sides[0], sides[1], size)
+    async with AsyncExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wharfinger-journey-")))
+        registry = await stack.enter_async_context(registry_server(place)) if size.registry else None
+        sides = []
+        for name in ("memory", "file"):
+            note(f"Temporal with its data in {'memory' if name == 'memory' else 'a SQLite file'}")
+            sides.append(await measure(place / name, registry, report, size, in_memory=name == "memory"))
+    _show(sides[0], sides[1], size)
 
 
 def main() -> None:
@@ -332,8 +325,9 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=40, help="of each round and side")
     parser.add_argument("--at-once", type=int, default=20, help="under way at a time")
     parser.add_argument("--rounds", type=int, default=3, help="of each side, on each server")
+    parser.add_argument("--registry", action="store_true", help="publish into a docker-registry, not into a folder")
     given = parser.parse_args()
-    asyncio.run(run(Size(given.submissions, given.at_once, given.rounds)))
+    asyncio.run(run(Size(given.submissions, given.at_once, given.rounds, given.registry)))
 
 
 if __name__ == "__main__":
