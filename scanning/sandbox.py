@@ -10,6 +10,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -56,9 +57,28 @@ async def run(
     """
     lowered = await asyncio.to_thread(_hand_over, Path(command[0]), scratch, reads, writes)
     complaints = output.with_suffix(".err")
+    process = _start(_wrapped(command, bounds, lowered), scratch, output, complaints)
+    ended = _end_of(process)
+    try:
+        async with asyncio.timeout(bounds.seconds):
+            await asyncio.shield(ended)
+    except TimeoutError as slow:
+        raise ToolFailed(f"{Path(command[0]).name} did not end within {bounds.seconds:,.0f} s.") from slow
+    finally:
+        # the leader is not reaped before: its id cannot be another's yet
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.shield(ended)
+        status = process.wait()
+    if status != 0:
+        raise Failed(status, _last_words(complaints))
+
+
+def _start(command: Sequence[str], scratch: Path, output: Path, complaints: Path) -> "subprocess.Popen[bytes]":
+    """At once, not by way of asyncio: cancelled halfway it would end the leader, and leave the rest of the group."""
     with output.open("wb") as out, complaints.open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            *_wrapped(command, bounds, lowered),
+        return subprocess.Popen(
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -66,21 +86,19 @@ async def run(
             env=_environment(scratch),
             start_new_session=True,
         )
-    try:
-        async with asyncio.timeout(bounds.seconds):
-            status = await process.wait()
-    except TimeoutError as slow:
-        raise ToolFailed(f"{Path(command[0]).name} did not end within {bounds.seconds:,.0f} s.") from slow
-    finally:
-        await asyncio.shield(_end(process))
-    if status != 0:
-        raise Failed(status, _last_words(complaints))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+def _end_of(process: "subprocess.Popen[bytes]") -> "asyncio.Future[None]":
+    """Done when the process has ended; a thread waits for it, and leaves it to be reaped."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def wait() -> None:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        loop.call_soon_threadsafe(ended.set_result, None)
+
+    threading.Thread(target=wait, name=f"end of {process.pid}", daemon=True).start()
+    return ended
 
 
 def _wrapped(command: Sequence[str], bounds: Bounds, lowered: bool) -> list[str]:
