@@ -11,7 +11,12 @@ from scanning.version_keys import InvalidVersion, base_of
 from scanning.versions import compare, fixed_after, is_affected
 
 #: ecosystems whose advisories go by the source package
-_BY_SOURCE = frozenset({"Debian", "Ubuntu", "Echo", "Alpine", "Wolfi", "Chainguard"})
+_BY_SOURCE = frozenset(
+    {
+        *("Debian", "Ubuntu", "Echo", "Alpine", "Wolfi", "Chainguard", "MinimOS", "Alpaquita"),
+        "BellSoft Hardened Containers",
+    }
+)
 
 
 @dataclass

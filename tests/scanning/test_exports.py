@@ -7,7 +7,7 @@ import os
 import threading
 import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 
 from models.errors import NotFound, ToolFailed
 from scanning import exports
+from scanning.advisories import AdvisoryStore, Imported
 from scanning.exports import Unreadable, fetched, records, scores_in
 
 ONE, TWO, THREE = ({"id": f"PYSEC-2024-{number}", "modified": "2024-01-01T00:00:00Z"} for number in (1, 2, 3))
@@ -203,19 +204,24 @@ def test_a_place_without_advisories_is_an_error(tmp_path: Path) -> None:
         read(tmp_path / "pipe.json")
 
 
+Answer = tuple[int, dict[str, str], bytes | Callable[[], bytes]]
+Serve = Callable[[Mapping[str, Answer]], str]
+
+
 @pytest.fixture
-def served() -> Iterator[Callable[[dict[str, tuple[int, dict[str, str], bytes]]], str]]:
+def served() -> Iterator[Serve]:
     """A web server on loopback: answers by path as (status, headers, body)."""
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+    answers: dict[str, Answer] = {}
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, headers, body = answers.get(self.path, (404, {}, b""))
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            length = {} if callable(body) else {"Content-Length": str(len(body))}
+            for name, value in {**length, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body() if callable(body) else body)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -224,7 +230,7 @@ def served() -> Iterator[Callable[[dict[str, tuple[int, dict[str, str], bytes]]]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
 
-    def serve(given: dict[str, tuple[int, dict[str, str], bytes]]) -> str:
+    def serve(given: Mapping[str, Answer]) -> str:
         answers.update(given)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
@@ -232,9 +238,6 @@ def served() -> Iterator[Callable[[dict[str, tuple[int, dict[str, str], bytes]]]
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-Serve = Callable[[dict[str, tuple[int, dict[str, str], bytes]]], str]
 
 
 def test_an_export_is_fetched_from_a_url_and_kept_only_as_long_as_it_is_read(served: Serve) -> None:
@@ -254,6 +257,19 @@ def test_an_export_is_fetched_from_a_url_and_kept_only_as_long_as_it_is_read(ser
         with fetched(site + path) as file:
             assert read(file) == [ONE, TWO, THREE]
         assert not file.exists()
+
+
+def test_while_an_export_is_fetched_others_may_write(served: Serve, tmp_path: Path) -> None:
+    """The server itself imports before it answers: a store that was locked meanwhile would never let it."""
+    package = {"affected": [{"package": {"ecosystem": "PyPI", "name": "left"}, "versions": ["1.0"]}]}
+    store = AdvisoryStore(tmp_path / "advisories.sqlite")
+
+    def answer() -> bytes:
+        store.import_from(written(tmp_path / "first.json", json.dumps({**ONE, **package}).encode()))
+        return json.dumps({**TWO, **package}).encode()
+
+    site = served({"/second.json": (200, {}, answer)})
+    assert store.import_from(f"{site}/second.json") == Imported(added=1, changed=0, total=2, skipped=0)
 
 
 def test_a_url_that_is_wrong_is_told_from_one_that_does_not_answer(

@@ -6,7 +6,7 @@ import subprocess
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion as InvalidPythonVersion
 from packaging.version import Version as PythonVersion
@@ -92,6 +92,7 @@ def is_readable(ecosystem: str, version: str) -> bool:
 
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_every_order_is_an_order(ecosystem: str, data: st.DataObject) -> None:
     a, b, c = (data.draw(readable(ecosystem)) for _ in range(3))
