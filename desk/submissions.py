@@ -1,5 +1,6 @@
 """A submission, brought to the desk: checked, stored, and handed to its product's process."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import RPCTimeoutOrCancelledError, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.people import PeopleActivities
 from desk.folder import SubmissionFolder
@@ -18,7 +19,7 @@ from models.addresses import MODERATION_QUEUE, new_id, product_address, submissi
 from models.base import canonical_json, digest_of
 from models.commands import Command, Resubmit
 from models.content import ContentManifest, Track
-from models.errors import InvalidManifest, NotAllowed, NotFound, Problem
+from models.errors import InvalidManifest, NotAllowed, NotFound, Problem, ToolFailed
 from models.findings import Finding, Waiver
 from models.lifecycle import Snapshot
 from models.policy import HubPolicy
@@ -158,14 +159,36 @@ async def _hand_over(hub: Hub, new: NewSubmission, name: str) -> Submitted:
     try:
         return await answered(hub.client, update, _PATIENCE)
     except (WorkflowUpdateFailedError, RPCError, RPCTimeoutOrCancelledError, RuntimeError, NoAnswer) as error:
+        await _looked_at(start)
         refusal = translated_back(error, product_address(new.product))
         if isinstance(refusal, NotAllowed):
             await _forget(hub, new.id)
             raise refusal from error
+        if _nothing_began(error):
+            await _forget(hub, new.id)
+            raise ToolFailed(f"The Temporal server does not take submissions: {str(error).rstrip('.')}.") from error
         raise NoAnswer(
-            f"Submission {new.id} is stored, but nobody has taken it up: {refusal} If `wharfinger status {new.id}` "
+            f"Submission {new.id} is stored, but nobody has taken it up. {refusal} If `wharfinger status {new.id}` "
             "shows no number then, submit again; the newer one takes its place."
         ) from error
+
+
+async def _looked_at(start: WithStartWorkflowOperation[ProductWorkflow, None]) -> None:
+    """The SDK keeps an error in the operation as well, and complains on the screen when nobody looks there."""
+    look = asyncio.create_task(start.workflow_handle())
+    await asyncio.sleep(0)
+    look.cancel()
+    await asyncio.gather(look, return_exceptions=True)
+
+
+def _nothing_began(error: Exception) -> bool:
+    """Whether the server is certain to have started nothing: the request itself was wrong, or not permitted."""
+    return isinstance(error, RPCError) and error.status in (
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+    )
 
 
 async def _forget(hub: Hub, submission: str) -> None:

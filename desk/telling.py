@@ -92,4 +92,4 @@ def translated_back(error: Exception, address: str) -> Exception:
         isinstance(error, RPCError) and error.status is RPCStatusCode.UNAVAILABLE
     ):  # a client that never connected says so with a RuntimeError
         return ToolFailed("The Temporal server does not answer: start it with `wharfinger up`.")
-    return ToolFailed(f"The Temporal server refused: {error}")
+    return ToolFailed(f"The Temporal server refused: {str(error).rstrip('.')}.")

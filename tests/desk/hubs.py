@@ -24,12 +24,13 @@ from desk.hub import Hub, open_hub
 from models.addresses import new_id
 from models.base import digest_of
 from models.commands import ApprovePublisher, ConfirmEmail
+from models.lifecycle import Stage
 from models.policy import HubPolicy
 from models.publishers import ApplicationStatus, PublisherProfile, Role
 from registry.building import ImageBuilder, write_index
 from settings import Settings
 from settings import TemporalServer as Address
-from store import people
+from store import people, submissions
 from store import publishers as rows
 from tests.parts.databases import sqlite_template  # noqa: F401
 from tests.parts.servers import temporal  # noqa: F401
@@ -44,7 +45,7 @@ MODERATOR, SECOND = "mo@hub.example", "sue@hub.example"
 def settings_of(home: Path, server: TemporalServer | None = None, **more: object) -> Settings:
     """As `wharfinger up` would set them; nothing of the machine's own environment."""
     address = Address(address=server.address if server else "127.0.0.1:1", namespace="default")
-    given: dict[str, object] = {"_env_file": None, "home": home, "temporal": address, "source_folders": (home.parent,)}
+    given: dict[str, object] = {"_env_file": None, "home": home, "temporal": address}
     return Settings(**(given | more))  # type: ignore[arg-type]
 
 
@@ -58,7 +59,7 @@ async def settings(
     home = tmp_path_factory.mktemp("hub") / "home"
     home.mkdir()
     shutil.copy(sqlite_template, home / "wharfinger.sqlite")
-    return settings_of(home, temporal)
+    return settings_of(home, temporal, source_folders=(tmp_path_factory.getbasetemp(),))
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +129,19 @@ async def eventually(look: Callable[[], Awaitable[T]]) -> T:
             return found
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.05)
+
+
+async def reached(hub: Hub, submission: str, *stages: Stage) -> Stage:
+    """The first of these stages that the rows show."""
+
+    async def stage() -> Stage | None:
+        async with hub.database.session() as session:
+            now = (await submissions.get(session, submission)).stage
+        return now if now in stages else None
+
+    found = await eventually(stage)
+    assert found is not None
+    return found
 
 
 def layout(folder: Path, *tags: str, user: str = "10001", packages: bytes = b"") -> Path:
