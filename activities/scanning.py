@@ -13,8 +13,9 @@ from activities.heartbeats import Progress, heartbeats
 from activities.policy import PolicyInForce
 from activities.sources import Sources
 from models.content import ContentManifest
-from models.errors import PUBLISHERS_ERRORS, NotFound
+from models.errors import PUBLISHERS_ERRORS, MalformedImage, NotFound
 from models.images import ImageSource, ReleaseSet
+from models.scans import ImageReport
 from models.work import ImageOrder, ImageProblem, ImageScanned, ImagesToScan, IterationOrder
 from registry.fetch import BlobCache, fetch_image
 from scanning.advisories import AdvisoryStore
@@ -77,27 +78,45 @@ class ScanActivities:
 
     async def _scan(self, order: ImageOrder, progress: Progress) -> str:
         source = await self._source(order)
-        limits = self.policy.current().limits
-        scanner = self._scanner()
         self.work.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{order.submission}-{order.iteration}-", dir=self.work))
         try:
-            async with self.sources.open(source) as opened:
-                layout = await fetch_image(
-                    opened,
-                    order.digest,
-                    folder,
-                    limits,
-                    cache=self.cache,
-                    progress=lambda done, total: progress.says(f"fetched {done:,} of {total:,} bytes"),
-                )
-            report = await scanner.scan(layout, order.platform, progress.says)
+            # what is below it can be handed to the user that trivy runs as
+            folder.chmod(0o711)
+            report = await self._look(order, source, folder, progress)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         digest = await self.blobs.put_message(report)
         async with self.database.transaction() as session:
             await scans.save(session, report, digest)
         return digest
+
+    async def _look(self, order: ImageOrder, source: ImageSource, folder: Path, progress: Progress) -> ImageReport:
+        scanner = self._scanner()
+        layout = await self._fetch(order, source, folder / "layout", progress)
+        try:
+            return await scanner.scan(layout, order.platform, progress.says)
+        except MalformedImage:
+            # a blob may have been damaged in the cache since it was verified: the publisher is told of what was
+            # fetched anew
+            await asyncio.to_thread(self._forget, layout)
+            layout = await self._fetch(order, source, folder / "again", progress)
+            return await scanner.scan(layout, order.platform, progress.says)
+
+    async def _fetch(self, order: ImageOrder, source: ImageSource, folder: Path, progress: Progress) -> Path:
+        async with self.sources.open(source) as opened:
+            return await fetch_image(
+                opened,
+                order.digest,
+                folder,
+                self.policy.current().limits,
+                cache=self.cache,
+                progress=lambda done, total: progress.says(f"fetched {done:,} of {total:,} bytes"),
+            )
+
+    def _forget(self, layout: Path) -> None:
+        for blob in (layout / "blobs" / "sha256").iterdir():
+            self.cache.path(f"sha256:{blob.name}").unlink(missing_ok=True)
 
     async def _source(self, order: ImageOrder) -> ImageSource:
         async with self.database.session() as session:

@@ -1,6 +1,7 @@
 """A tool that is run for an image from strangers gets little, and nothing of it is left behind."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -68,6 +69,24 @@ async def test_a_cancelled_run_ends_the_tool_with_its_children(tmp_path: Path) -
         await running
     for pid in pids:
         await eventually(lambda pid=pid: not is_alive(pid))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("steps", range(0, 12, 2))
+async def test_a_run_cancelled_at_any_moment_leaves_no_process(tmp_path: Path, steps: int) -> None:
+    running = asyncio.create_task(run(tmp_path, SHELL, "-c", STAY))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    here = str(tmp_path / "scratch")
+    assert [link for link in Path("/proc").glob("[0-9]*/cwd") if leads_to(link, here)] == []
+
+
+def leads_to(link: Path, target: str) -> bool:
+    with contextlib.suppress(OSError):
+        return str(link.readlink()) == target
+    return False
 
 
 async def test_a_tool_does_not_outlive_us_even_after_kill_9(tmp_path: Path) -> None:
