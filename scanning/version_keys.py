@@ -206,6 +206,14 @@ def composer_key(version: str) -> tuple[Any, ...]:
     return _numbers(match["numbers"]), stage, nth, not match["dev"]
 
 
+def maven_key(version: str) -> Any:
+    """ComparableVersion, as univers has it: no order among what begins with a sign."""
+    if not version[0].isalnum():
+        raise ValueError(version)
+    maven: Callable[[str], Any] = MavenVersion
+    return maven(version)
+
+
 _GENERIC_PART = re.compile(r"([0-9]+)|([A-Za-z]+)|~")
 _STAGES = frozenset({"a", "alpha", "b", "beta", "c", "cr", "dev", "ea", "m", "milestone", "pre", "preview", "rc"})
 
@@ -227,7 +235,7 @@ def generic_key(version: str) -> tuple[Any, ...]:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "PyPI": PythonVersion,
-    "Maven": MavenVersion,
+    "Maven": maven_key,
     "RubyGems": RubygemsVersion,
     "NuGet": nuget_key,
     "Packagist": composer_key,
