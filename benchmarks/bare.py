@@ -195,3 +195,16 @@ class BareWorkflow:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._updates.append(answer)
         await answer
+
+
+@workflow.defn
+class BareUpdate:
+    """Waits, and answers."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def decide(self, text: str) -> str:
+        return text
