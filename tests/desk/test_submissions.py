@@ -264,14 +264,17 @@ async def test_where_nobody_works_it_is_said_soon_and_the_submission_is_kept(
         assert (await rows.get(session, kept)).number is None
 
 
-async def test_what_the_server_refuses_for_good_leaves_nothing(
+async def test_what_the_server_refuses_for_good_leaves_no_submission_and_no_credentials(
     hub: Hub, settings: Settings, publisher: Applicant, folder: Path
 ) -> None:
     await submissions.submit(hub, publisher.email, publisher.slug, read(folder))
     elsewhere = await connect(settings.temporal.model_copy(update={"namespace": "nowhere"}))
     lost = replace(hub, client=elsewhere)
-    work = submissions.submit(lost, publisher.email, publisher.slug, read(folder), access=("ada", PASSWORD))
-    assert "nowhere" in str(await refused(settings, work, ToolFailed))
+    before = stored(settings)
+    with pytest.raises(ToolFailed, match="nowhere"):
+        await submissions.submit(lost, publisher.email, publisher.slug, read(folder), access=("ada", PASSWORD))
+    after = stored(settings)
+    assert (after["submission"], after["secret"]) == (before["submission"], before["secret"])
 
 
 @pytest.fixture
