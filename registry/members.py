@@ -148,7 +148,7 @@ def _records(content: bytes) -> dict[str, str]:
         length = _number(_text(digits)) if len(digits) < 8 else 0
         record = content[len(digits) + 1 : length]
         key, equals, value = record.partition(b"=")
-        if not record.endswith(b"\n") or not equals:
+        if not record.endswith(b"\n") or not equals or length > len(content):
             raise MalformedImage("The archive has a pax header that cannot be read. Save the image again.")
         found[_text(key)] = _text(value[:-1])
         content = content[length:]

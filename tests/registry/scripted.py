@@ -148,13 +148,13 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     return Asked(method, parts.path, parse_qs(parts.query), headers, body)
 
 
-def manifest(*layers: bytes, config: bytes = CONFIG, **more: object) -> bytes:
+def manifest(*layers: bytes, config_blob: bytes = CONFIG, **more: object) -> bytes:
     """An image of these blobs; `more` fields replace its own."""
     return json.dumps(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "config": {"mediaType": OCI_CONFIG, "digest": digest_of(config), "size": len(config)},
+            "config": {"mediaType": OCI_CONFIG, "digest": digest_of(config_blob), "size": len(config_blob)},
             "layers": [{"mediaType": OCI_LAYER, "digest": digest_of(blob), "size": len(blob)} for blob in layers],
             **more,
         }

@@ -119,7 +119,7 @@ async def test_what_cannot_be_mounted_is_uploaded(repository: RegistryRepository
 async def test_tags_and_digests_are_looked_up_without_the_manifest(repository: RegistryRepository) -> None:
     config = b"{}"
     await repository.put_blob(digest_of(config), 2, partial(chunks, config))
-    content = manifest(config=config)
+    content = manifest(config_blob=config)
     await repository.put_manifest("1.0", content, OCI_MANIFEST)
     await repository.put_manifest("latest", content, OCI_MANIFEST)
     assert await repository.digest_of_tag("1.0") == digest_of(content)
@@ -131,7 +131,7 @@ async def test_tags_and_digests_are_looked_up_without_the_manifest(repository: R
 async def test_a_deleted_manifest_takes_its_tags_along_and_can_come_back(repository: RegistryRepository) -> None:
     config = b"{}"
     await repository.put_blob(digest_of(config), 2, partial(chunks, config))
-    content = manifest(config=config, annotations={"of": uuid4().hex})
+    content = manifest(config_blob=config, annotations={"of": uuid4().hex})
     for _ in range(2):
         await repository.put_manifest("1.0", content, OCI_MANIFEST)
         assert await repository.digest_of_tag("1.0") == digest_of(content)
