@@ -109,7 +109,7 @@ async def _strayed(request: Request, error: Exception) -> Response:
 
 
 async def _without_database(request: Request, error: Exception) -> Response:
-    log.error("the database does not answer", path=_route(request), trouble=type(error).__name__, exc_info=error)
+    log.error("the database does not answer", path=_route(request), trouble=str(getattr(error, "orig", error)))
     response = _answer(request, 503, "ToolFailed", "The database does not answer. Try again in a minute.")
     response.headers["Retry-After"] = "60"
     return response
