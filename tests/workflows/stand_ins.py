@@ -52,6 +52,7 @@ class Gate:
 
     def shut(self) -> None:
         self.open.clear()
+        self.arrived.clear()
 
     async def passed(self) -> None:
         self.arrived.set()

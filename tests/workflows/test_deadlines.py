@@ -116,7 +116,6 @@ async def test_a_proposal_that_nobody_confirms_is_reminded_of(house: House, time
 async def test_an_edited_policy_holds_for_the_next_iteration_and_leaves_running_deadlines_alone(
     house: House, time_skipping: WorkflowEnvironment
 ) -> None:
-    """Runs at every stage of people's and of the hub's own work, the worker restarted in between."""
     waiting = await asked_for_changes(house)
     before = await waiting.snapshot()
     ready = await house.submits()
@@ -130,11 +129,8 @@ async def test_an_edited_policy_holds_for_the_next_iteration_and_leaves_running_
     checking = await house.submits()
     await house.scans.gate.arrived.wait()
 
-    await house.closes()
     house.policy.write_text("[deadlines]\nchanges_reminder_days = 3\nchanges_expiry_days = 5\n")
     house.scans.gate.open.set()
-    await house.opens()
-
     assert (await waiting.snapshot()).stage is Stage.EXPIRED
     assert (await second.snapshot()).due == term
     await checking.reaches(Stage.READY)
