@@ -57,9 +57,11 @@ def _component(vulnerability: Vulnerability) -> str:
 
 
 def _order(sighting: Sighting) -> tuple[object, ...]:
-    """The weightiest first, then by place: the same finding in whatever order the images were scanned."""
+    """The weightiest first, then by place and all that a finding repeats: the same in whatever order it was seen."""
     found = sighting.vulnerability
-    return _WEIGHT[found.severity], sighting.place, found.version, found.layer, found.purl, found.advisory
+    score = (found.score.version, found.score.score, found.score.vector) if found.score else ()
+    said = (found.version, found.layer, found.fixed_version, found.purl, found.advisory, found.component)
+    return _WEIGHT[found.severity], sighting.place, *said, found.summary, found.url, score
 
 
 def _finding(key: str, seen: Sequence[Sighting], gate: Gate) -> Finding:
