@@ -59,7 +59,15 @@ _DISTRIBUTIONS = {
     "rhel": ("Red Hat", 0),
 }
 #: package database -> (type of a package URL, the ecosystem of languages)
-_KINDS = {"deb": ("deb", ""), "apk": ("apk", ""), "pypi": ("pypi", "PyPI"), "npm": ("npm", "npm")}
+_KINDS = {
+    "deb": ("deb", ""),
+    "apk": ("apk", ""),
+    "pypi": ("pypi", "PyPI"),
+    "npm": ("npm", "npm"),
+    "maven": ("maven", "Maven"),
+}
+#: what trivy does not list, so that our own pass does
+_OURS = frozenset({"maven"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +113,13 @@ def system_purl(kind: str, system: System, name: str, version: str, architecture
 
 
 def language_purl(kind: str, name: str, version: str) -> str:
-    """`pkg:pypi/django@3.2.0`, `pkg:npm/%40scope/name@1.0.0`."""
-    said = name.lower().replace("_", "-") if kind == "pypi" else name
+    """`pkg:pypi/django@3.2.0`, `pkg:npm/%40scope/name@1.0.0`, `pkg:maven/group/artifact@1.0`."""
+    said = name.lower().replace("_", "-") if kind == "pypi" else name.replace(":", "/") if kind == "maven" else name
     return f"pkg:{kind}/{quote(said, safe='/.-_~')}@{quote(version, safe='.-_~:')}"
 
 
-def removed_component(shipped: ShippedPackage, system: System) -> Component:
-    """A package that a later layer deletes, as a component."""
+def component_of(shipped: ShippedPackage, system: System) -> Component:
+    """What our own pass found, as a component."""
     package = shipped.package
     kind, language = _KINDS[package.kind]
     return Component(
@@ -124,23 +132,31 @@ def removed_component(shipped: ShippedPackage, system: System) -> Component:
         source_name=package.source_name,
         source_version=package.source_version,
         layer=shipped.layer,
-        state=ComponentState.REMOVED,
-        evidence="deleted by a later layer",
+        state=ComponentState.REMOVED if shipped.removed else ComponentState.PRESENT,
+        evidence="deleted by a later layer" if shipped.removed else "package metadata",
         path=shipped.path,
     )
 
 
 def merged(present: Iterable[Component], shipped: Iterable[ShippedPackage], system: System) -> tuple[Component, ...]:
-    """What is there in the end, and what only a lower layer has; in a fixed order."""
-    components = list(dict.fromkeys(present))
-    known = {(component.ecosystem, component.name.lower(), component.version) for component in components}
+    """What trivy found in the end, and what only our own pass sees; in a fixed order."""
+    components = dict.fromkeys(present)
+    known = {_identity(component): component for component in components}
     for one in shipped:
-        if not one.removed:
-            continue
-        component = removed_component(one, system)
-        if (component.ecosystem, component.name.lower(), component.version) not in known:
-            components.append(component)
+        component = component_of(one, system)
+        found = known.get(_identity(component))
+        if found is None:
+            if one.removed or one.package.kind in _OURS:
+                components[component] = None
+        elif found in components and not found.path:
+            # trivy does not say which file told of a distribution's package
+            del components[found]
+            components[found.model_copy(update={"path": one.path})] = None
     return tuple(sorted(components, key=_order))
+
+
+def _identity(component: Component) -> tuple[str, str, str]:
+    return component.ecosystem, component.name.lower(), component.version
 
 
 def _order(component: Component) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.errors import ImageTooLarge, MalformedImage
+from models.errors import ImageTooLarge, MalformedImage, ToolFailed
 from models.images import Healthcheck, ImageFacts, LayerFacts
 from models.policy import ImageLimits
 from scanning.texts import clean
@@ -45,7 +45,7 @@ class Image:
 
 
 def read_image(layout: Path, platform: str, limits: ImageLimits) -> Image:
-    """The image of a layout with one manifest. Errors: MalformedImage, ImageTooLarge."""
+    """The image of a layout with one manifest. Errors: MalformedImage, ImageTooLarge, ToolFailed."""
     entries = _json((layout / "index.json").read_bytes(), "index").get("manifests")
     if not isinstance(entries, list) or len(entries) != 1:
         raise MalformedImage("The layout should have exactly one image.")
@@ -135,7 +135,8 @@ def _descriptor(said: object, what: str) -> tuple[str, int]:
 def _path(layout: Path, digest: str) -> Path:
     path = layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
     if not path.is_file():
-        raise MalformedImage(f"The image has no blob {digest}. Push the image again.")
+        # it was fetched and verified: that it is gone is nothing of the publisher's
+        raise ToolFailed(f"The blob {digest} is no longer in the work folder.")
     return path
 
 

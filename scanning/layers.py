@@ -166,7 +166,9 @@ class _Merged:
     """The file system as the layers so far make it."""
 
     tree: Tree = field(default_factory=Tree)
-    live: dict[str, tuple[Package, ...]] = field(default_factory=dict)
+    #: path -> (layer, what it tells of) of the databases that are there in the end
+    live: dict[str, tuple[str, tuple[Package, ...]]] = field(default_factory=dict)
+    #: (path, layer, what it tells of) of all that ever were
     shipped: list[tuple[str, str, tuple[Package, ...]]] = field(default_factory=list)
     os_releases: dict[str, bytes] = field(default_factory=dict)
 
@@ -181,8 +183,8 @@ class _Merged:
         # no folder of the layer below is left where the layer above has a file, and the reverse
         self.tree.merge(contents.tree, self._forget)
         for path, packages in (*contents.hidden, *contents.databases.items()):
-            self.shipped.append((diff_id, path, packages))
-        self.live.update(contents.databases)
+            self.shipped.append((path, diff_id, packages))
+        self.live.update((path, (diff_id, packages)) for path, packages in contents.databases.items())
         self.os_releases.update(contents.os_releases)
         return deleted
 
@@ -191,12 +193,14 @@ class _Merged:
         self.os_releases.pop(path, None)
 
     def packages(self) -> tuple[ShippedPackage, ...]:
-        """Each package once, at the layer that brought it."""
-        present = {package for packages in self.live.values() for package in packages}
+        """Each package once: where it is now, or else where it was first."""
         found: dict[Package, ShippedPackage] = {}
-        for diff_id, path, packages in self.shipped:
+        for path, (diff_id, packages) in self.live.items():
             for package in packages:
-                found.setdefault(package, ShippedPackage(package, diff_id, path, package not in present))
+                found.setdefault(package, ShippedPackage(package, diff_id, path, removed=False))
+        for path, diff_id, packages in self.shipped:
+            for package in packages:
+                found.setdefault(package, ShippedPackage(package, diff_id, path, removed=True))
         return tuple(found.values())
 
     def os_release(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Package databases and manifests inside layers, read for what trivy leaves out: packages that a later layer deletes.
 
 Trivy reports what is there in the end. What a lower layer had before still ships with the image, so each layer's own
-databases are read as well: dpkg, apk, Python's and npm's metadata.
+databases are read as well: dpkg, apk, Python's and npm's metadata - and Java archives, which trivy passes over.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 
+from scanning.jars import SUFFIXES, coordinates_in
 from scanning.texts import clean
 
 #: bytes of the largest database that is read; Debian's with 5,000 packages has 5 MB
@@ -19,7 +20,7 @@ _SOURCE = re.compile(r"(\S+)(?: \(([^)]+)\))?$")
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """`kind` is deb, apk, pypi or npm."""
+    """`kind` is deb, apk, pypi, npm or maven."""
 
     kind: str
     name: str
@@ -47,6 +48,8 @@ def reader_of(path: str) -> Reader | None:
         return _dpkg
     if path in ("lib/apk/db/installed", "usr/lib/apk/db/installed"):
         return _apk
+    if name.lower().endswith(SUFFIXES):
+        return _maven
     return None
 
 
@@ -126,3 +129,8 @@ def _npm(content: bytes) -> Iterator[Package]:
         and isinstance(version := said.get("version"), str)
     ):
         yield Package("npm", name.strip(), version.strip())
+
+
+def _maven(content: bytes) -> Iterator[Package]:
+    for name, version in coordinates_in(content):
+        yield Package("maven", name, version)

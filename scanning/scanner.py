@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.errors import ToolFailed
 from models.images import ImageFacts, LayerFacts, SecretFact
 from models.policy import ImageLimits, SeverityClasses
 from models.scans import Component, ImageReport, Vulnerability
@@ -29,7 +30,7 @@ Says = Callable[[str], None]
 
 
 class Scanner:
-    """Safe for several scans at a time. `seconds` bound one run of trivy; `cache` is trivy's, `work` scratch space."""
+    """Safe for several scans at a time. `seconds` bound each half of it; `cache` is trivy's, `work` scratch space."""
 
     def __init__(
         self,
@@ -70,12 +71,15 @@ class Scanner:
         own = asyncio.create_task(asyncio.to_thread(pass_over, image, budget, says))
         theirs = asyncio.create_task(trivy.examine(layout, work=self._work, cache=self._cache, seconds=self._seconds))
         try:
-            # waited for, not awaited: a cancellation must not leave the thread behind
-            await asyncio.wait({own})
+            async with asyncio.timeout(self._seconds):
+                # waited for, not awaited: a cancellation must not leave the thread behind
+                await asyncio.wait({own})
             seen = own.result()
             says("waiting for trivy")
             await asyncio.wait({theirs})
             return seen, theirs.result()
+        except TimeoutError as slow:
+            raise ToolFailed(f"The layers were not read within {self._seconds:,.0f} s.") from slow
         finally:
             budget.stop.set()
             theirs.cancel()

@@ -18,7 +18,20 @@ from registry.building import ImageBuilder
 from scanning.advisories import AdvisoryStore
 from tests.parts.presence import needs
 from tests.scanning.conftest import Laboratory
-from tests.scanning.images import KEY, STATUS, changed, debian, dpkg, recompressed, shop, tar_with, wheel, zstandard_
+from tests.scanning.images import (
+    KEY,
+    STATUS,
+    changed,
+    debian,
+    dpkg,
+    jar,
+    pom,
+    recompressed,
+    shop,
+    tar_with,
+    wheel,
+    zstandard_,
+)
 
 pytestmark = needs("trivy")
 
@@ -196,10 +209,44 @@ async def test_an_image_over_a_limit_is_refused_and_trivy_ended(laboratory: Labo
 
 
 async def test_a_scan_that_takes_too_long_is_the_hubs_failure_and_leaves_nothing(laboratory: Laboratory) -> None:
-    with pytest.raises(ToolFailed, match="did not end within"):
+    with pytest.raises(ToolFailed, match=r"did not end within|were not read within"):
         await laboratory.scanner(seconds=0.001).scan(laboratory.layout(shop()), "linux/amd64", lambda _: None)
     assert list(laboratory.work.iterdir()) == []
     assert running_below(laboratory.folder) == []
+
+
+async def test_java_archives_are_components_too_and_the_inner_ones_with_them(laboratory: Laboratory) -> None:
+    inner = jar({"META-INF/maven/org.yaml/snakeyaml/pom.properties": pom("org.yaml", "snakeyaml", "1.26")})
+    fat = jar(
+        {
+            "META-INF/maven/com.example/shop/pom.properties": pom("com.example", "shop", "1.0"),
+            "BOOT-INF/lib/snakeyaml-1.26.jar": inner,
+        }
+    )
+    builder = ImageBuilder().layer({"app/old.jar": inner, "app/shop.jar": fat}, "COPY").whiteout(["app/old.jar"])
+    report = await laboratory.scan(builder.layer({"app/log.jar": jar({"META-INF/maven/x": b""})}))
+    assert [(one.purl, one.ecosystem, one.state, one.path) for one in report.components] == [
+        ("pkg:maven/com.example/shop@1.0", "Maven", ComponentState.PRESENT, "app/shop.jar"),
+        ("pkg:maven/org.yaml/snakeyaml@1.26", "Maven", ComponentState.PRESENT, "app/shop.jar"),
+    ]
+    gone = await laboratory.scan(builder.whiteout(["app/shop.jar"]), name="gone")
+    assert {one.state for one in gone.components} == {ComponentState.REMOVED}
+
+
+async def test_the_file_that_told_of_a_package_is_named(laboratory: Laboratory) -> None:
+    report = await laboratory.scan(shop())
+    paths = {one.name: one.path for one in report.components if one.state is ComponentState.PRESENT}
+    assert paths["bash"] == STATUS
+    assert paths["lodash"] == "app/node_modules/lodash/package.json"
+
+
+async def test_a_work_folder_that_vanishes_is_nothing_of_the_publishers(laboratory: Laboratory) -> None:
+    layout = laboratory.layout(shop())
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        if blob.stat().st_size < 400:
+            blob.unlink()
+    with pytest.raises(ToolFailed, match="no longer in the work folder"):
+        await laboratory.scanner().scan(layout, "linux/amd64", lambda _: None)
 
 
 async def test_a_cancelled_scan_leaves_no_process_and_no_file(laboratory: Laboratory) -> None:
