@@ -196,7 +196,7 @@ def _show(report: ImageReport, *, everything: bool) -> None:
     facts = report.facts
     console.print()
     system = " ".join(part for part in (facts.os_name, facts.os_version) if part) or "no distribution"
-    size = f"{len(facts.layers)} layers, {_size(facts.size)}"
+    size = f"{_counted(len(facts.layers), 'layer')}, {_size(facts.size)}"
     for line in (
         Text(f"{facts.platform}  {facts.digest}", "bold"),
         Text(f"{system} · {size} · {_components(report)}"),
@@ -217,7 +217,7 @@ def _components(report: ImageReport) -> str:
     kinds = Counter(component.ecosystem or "other" for component in report.components)
     said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
     more = f", {removed:,} of them deleted by a later layer" if removed else ""
-    return f"{len(report.components):,} components" + (f" ({said}{more})" if said else "")
+    return _counted(len(report.components), "component") + (f" ({said}{more})" if said else "")
 
 
 def _show_layers(report: ImageReport) -> None:
@@ -310,6 +310,10 @@ def _indexes(layers: Iterable[LayerFacts]) -> dict[str, int]:
 def _short(instruction: str) -> str:
     line = " ".join(instruction.split())
     return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _size(count: int) -> str:
