@@ -51,6 +51,8 @@ _WITH_FINDINGS = frozenset(
     }
 )
 _WITH_CHANGES = frozenset({N.READY_FOR_REVIEW, N.REVIEW_REMINDER, N.REVIEW_OVERDUE, N.CHANGES_REQUESTED, N.APPROVED})
+#: of a listing: the reason is the product's own, however long ago it was given
+_WITH_A_REASON = frozenset({N.ON_HOLD, N.REVOKED})
 _WITH_IMAGES = frozenset({N.PUBLISHED, N.RELEASE_PUBLISHED, N.RECOVERED})
 
 _SEVERITIES = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.UNKNOWN: 1, Severity.MINOR: 2, None: 1}
@@ -143,7 +145,7 @@ async def _scene(session: AsyncSession, row: NoticeRow) -> _Scene:
 
 
 async def _text(session: AsyncSession, row: NoticeRow, scene: _Scene) -> str:
-    """The words of the person who acted; of a release, its notes."""
+    """The words of the person who acted, or the reason of what was decided; of a release, its notes."""
     if row.kind is N.RELEASE_PUBLISHED:
         digest = scene.submission.content if scene.submission else ""
         manifest = await contents.find(session, ContentManifest, digest)
@@ -153,8 +155,11 @@ async def _text(session: AsyncSession, row: NoticeRow, scene: _Scene) -> str:
     # a refused command is told to the one who gave it; nothing else that is private leaves the staff
     if row.payload.get("private") and row.for_publisher and row.kind is not N.COMMAND_REFUSED:
         return ""
-    text: str = row.payload.get("text") or row.payload.get("reason") or ""
-    return text
+    said: list[str] = [row.payload.get("text", ""), row.payload.get("reason", "")]
+    if row.kind in _WITH_A_REASON:
+        # what the listing shows of it is what its publisher reads
+        said.reverse()
+    return said[0] or said[1]
 
 
 async def _actor(session: AsyncSession, row: NoticeRow, scene: _Scene) -> str:

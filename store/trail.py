@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +10,24 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import canonical_json, digest_of
-from models.notices import AUDIENCES, Audience, NoticeKind
+from models.notices import AUDIENCES, Audience
+from models.notices import NoticeKind as N
 from models.recording import Entry
 from models.tables import EventRow, MembershipRow, NoticeRow, NoticeStatus, PersonRow, ProductRow, SubmissionRow
 from policies.words import Situation
 from store.database import insert_new
 from store.recipients import Circle, Recipient, recipients
 from store.views import EventView
+
+#: notices of a decision that somebody else has proposed before: the act that gave the reason
+_PROPOSED_BY: dict[N, str] = {
+    N.LAST_WARNING: "reject",
+    N.LAST_WARNING_REMINDER: "reject",
+    N.REJECTED: "reject",
+    N.WAIVER_GRANTED: "waive",
+    N.ON_HOLD: "hold",
+    N.REVOKED: "revoke",
+}
 
 
 async def write_events(
@@ -58,17 +69,18 @@ async def queue_notices(
     session: AsyncSession,
     subject: str,
     revision: int,
-    entries: Iterable[Entry],
+    entries: Sequence[Entry],
     circle: Circle,
     shown: Mapping[str, Any],
 ) -> int:
-    """One row for each notice and recipient; returns how many are to be sent."""
+    """One row for each notice and recipient; returns how many are to be sent. The events are written before."""
     rows: dict[str, dict[str, Any]] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
         for kind in entry.notices:
             concerned = Circle(circle.publisher, circle.product, entry.actor, circle.assignee, circle.proposer)
             found = await recipients(session, kind, concerned)
-            payload = dict(shown) | {"text": entry.refused or entry.text, "actor": entry.actor, "event": entry.event}
+            text = await _words(session, subject, kind, entry, entries[:number])
+            payload = dict(shown) | {"text": text, "actor": entry.actor, "event": entry.event}
             if entry.private:
                 payload["private"] = True
             # a product that nobody has subscribed to is as it should be; a role that nobody has is not
@@ -77,6 +89,27 @@ async def queue_notices(
                 row = notice_row(subject, revision, entry.command, kind, recipient, payload, entry.at)
                 rows.setdefault(row["id"], row)
     return await insert_notices(session, list(rows.values()))
+
+
+async def _words(session: AsyncSession, subject: str, kind: N, entry: Entry, earlier: Sequence[Entry]) -> str:
+    """What was said when it was caused: why a command was refused, the words of who acted, or a proposal's reason.
+
+    The reason of a rejection is what was proposed and confirmed: the second approver's own words are for the audit
+    trail, and a clock that ends a last warning has none.
+    """
+    act = "hold" if entry.event == "hold_over" else _PROPOSED_BY.get(kind, entry.event)
+    if entry.refused or entry.event == act:
+        return entry.refused or entry.text
+    for before in reversed(earlier):
+        if before.event == act and not before.refused and not before.private:
+            return before.text
+    statement = (
+        select(EventRow.text)
+        .where(EventRow.subject == subject, EventRow.event == act)
+        .where(col(EventRow.refused) == "", ~col(EventRow.private), col(EventRow.at) <= entry.at)
+        .order_by(col(EventRow.at).desc(), col(EventRow.id).desc())
+    )
+    return (await session.exec(statement.limit(1))).first() or ""
 
 
 async def insert_notices(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -89,7 +122,7 @@ def notice_row(
     subject: str,
     revision: int,
     occasion: str,
-    kind: NoticeKind,
+    kind: N,
     recipient: Recipient,
     payload: Mapping[str, Any],
     at: datetime,
@@ -129,7 +162,7 @@ async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> lis
     """The events of a process (an address: submission/<id>, ...) in order of time, as one side may read them.
 
     A publisher sees no private note and no refused command, and of the people who acted only its own members: who
-    moderates is not its business.
+    moderates is not its business. Nor is what was said of a proposal before a second approver has confirmed it.
     """
     statement = (
         select(EventRow, PersonRow.name)
@@ -141,14 +174,37 @@ async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> lis
         statement = statement.where(~col(EventRow.private), col(EventRow.refused) == "")
     rows = (await session.exec(statement)).all()
     named = await _members(session, subject) if for_publisher else None
+    unsaid = await _unsaid(session, subject, [row for row, _ in rows]) if for_publisher else frozenset[int]()
     return [
         EventView(
             title=title_of(row.event),
             actor=(name or row.actor) if named is None or row.actor in named else "",
-            **row.model_dump(include={"at", "event", "text", "revision", "private", "refused"}),
+            text="" if row.id in unsaid else row.text,
+            **row.model_dump(include={"at", "event", "revision", "private", "refused"}),
         )
         for row, name in rows
     ]
+
+
+async def _unsaid(session: AsyncSession, subject: str, rows: Sequence[EventRow]) -> frozenset[int | None]:
+    """Ids of the events whose words the hub's people said to one another: proposals that were not confirmed, and what
+    a second approver made of them."""
+    statement = select(NoticeRow.occasion).where(NoticeRow.subject == subject, NoticeRow.kind == N.WAIVER_PROPOSED)
+    waivers = frozenset((await session.exec(statement)).all())
+    unsaid: set[int | None] = set()
+    proposal: EventRow | None = None
+    for row in rows:
+        if row.event in ("reject", "hold", "revoke") or (row.event == "waive" and row.command in waivers):
+            proposal = row
+            unsaid.add(row.id)
+        elif proposal is not None and row.event in ("confirm", "decline", "undo"):
+            unsaid.add(row.id)
+            if row.event == "confirm":
+                unsaid.remove(proposal.id)
+            proposal = None
+        elif row.event in ("approve", "request_changes", "waive", "resubmit"):
+            proposal = None  # dropped by the publisher's act, and no longer what an undo takes back
+    return frozenset(unsaid)
 
 
 async def circle_of(session: AsyncSession, subject: str, actor: str = "") -> Circle:

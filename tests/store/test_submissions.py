@@ -8,7 +8,9 @@ from models.content import Track
 from models.errors import NotAllowed, NotFound
 from models.findings import Finding, Level
 from models.lifecycle import Stage, Turn
+from models.notices import NoticeKind
 from models.products import ListingStatus
+from models.publishers import ApplicationStatus
 from models.recording import Entry
 from store import iterations, products, submissions
 from store.database import Database
@@ -215,3 +217,50 @@ async def test_a_publisher_reads_no_private_note_and_no_moderators_name(database
     assert "rat" not in str(theirs)
     assert [line.actor for line in ours] == ["", "mo", "mo", "mo", "Pat", "gone"]
     assert [line.title for line in ours][-2:] == ["answered", "replied"]
+
+
+async def test_a_publisher_reads_of_a_proposal_what_was_confirmed_and_no_word_before(database: Database) -> None:
+    house = await harbour(database)
+    mo, sue = house.moderator, house.second
+    said = [
+        ("reject", mo, "first idea"),
+        ("decline", sue, "not for that"),
+        ("reject", mo, "second idea"),
+        ("undo", mo, "on second thoughts"),
+        ("waive", mo, "never called"),
+        ("undo", mo, "it is called"),
+        ("waive", mo, "critical, but unreachable"),
+        ("confirm", sue, "well"),
+        ("reject", mo, "it phones home"),
+        ("reply", mo, "please wait"),
+        ("confirm", sue, "what a mess"),
+        ("appeal", house.member, "it does not"),
+        ("reject", mo, "it does"),
+    ]
+    for number, (act, actor, text) in enumerate(said):
+        kinds = (NoticeKind.WAIVER_PROPOSED,) if "critical" in text else ()
+        entry = Entry(event=act, at=MONDAY, actor=actor, command=f"c{number}", text=text, notices=kinds)
+        await house.records(number + 2, Stage.READY, entry)
+    subject = f"submission/{house.submission}"
+    async with database.session() as session:
+        theirs = await submissions.trail(session, subject, for_publisher=True)
+        ours = await submissions.trail(session, subject, for_publisher=False)
+    assert [line.event for line in theirs] == [act for act, _, _ in said]
+    assert [line.text for line in theirs if line.text] == [
+        "never called",
+        "it is called",
+        "critical, but unreachable",
+        "it phones home",
+        "please wait",
+        "it does not",
+    ]
+    assert [line.text for line in ours] == [text for _, _, text in said]
+
+
+async def test_an_applicant_reads_why_the_application_is_declined(database: Database) -> None:
+    house = await harbour(database)
+    entry = Entry(event="decline", at=MONDAY, actor=house.moderator, text="No such company.")
+    await house.application_records(3, ApplicationStatus.DECLINED, entry)
+    async with database.session() as session:
+        [line] = await submissions.trail(session, f"publisher/{house.publisher}", for_publisher=True)
+    assert (line.text, line.actor) == ("No such company.", "")
