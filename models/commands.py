@@ -29,11 +29,11 @@ class Command(Message):
     release: str = ""
     text: str = Field(default="", max_length=LONGEST_TEXT)
 
-    @field_validator("text")
+    @field_validator("text", mode="before")
     @classmethod
-    def _sendable(cls, text: str) -> str:
+    def _sendable(cls, text: object) -> object:
         """Half a surrogate pair (bytes of a terminal that are not UTF-8) cannot be written as JSON."""
-        return text.encode("utf-8", "replace").decode("utf-8")
+        return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else text
 
 
 class Approve(Command):

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from enum import StrEnum
 
+from pydantic import Field
+
 from models.base import Message, canonical_json, digest_of
 from models.images import ImageSource
 
@@ -28,9 +30,9 @@ class RunsOn(StrEnum):
 
 
 class Price(Message):
-    """`amount` 0 is free. `period` is empty for a single payment."""
+    """`amount` 0 is free. `period` is empty for a single payment. An amount that no page could show is none."""
 
-    amount: Decimal = Decimal(0)
+    amount: Decimal = Field(default=Decimal(0), max_digits=12, decimal_places=4)
     currency: str = "USD"
     period: str = ""
 
