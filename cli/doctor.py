@@ -24,12 +24,12 @@ from activities.policy import PolicyInForce
 from cli.context import Json, console, load_settings, runs, write_json
 from cli.servers import program
 from cli.service import ServiceMissing
-from desk.hub import connect, open_blobs
+from desk.hub import connect, open_blobs, url_of
 from desk.telling import is_attended
 from models.errors import WharfingerError
 from scanning.advisories import AdvisoryStore
 from settings import Settings
-from store.database import Database, database_url
+from store.database import Database
 from workflows.search_attributes import REGISTRY
 
 #: how long a server may take to answer, seconds
@@ -165,8 +165,8 @@ async def postgresql(settings: Settings) -> Finding:
 async def database(settings: Settings) -> Finding:
     remedy = f"{_UP}, or name it: WHARFINGER_DATABASE."
     try:
-        url = database_url(settings.database_place)
-    except (WharfingerError, SQLAlchemyError) as mistake:
+        url = url_of(settings)
+    except WharfingerError as mistake:
         return Finding("database", State.MISSING, str(mistake), "Mend WHARFINGER_DATABASE.")
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return Finding("database", State.WARNING, f"{url.database} is not made yet", remedy)

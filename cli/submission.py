@@ -10,7 +10,6 @@ from activities.policy import PolicyInForce
 from cli.context import (
     Actor,
     Json,
-    MaybeActor,
     PageNumber,
     PageSize,
     console,
@@ -55,7 +54,9 @@ ACTS: dict[str, type[Command]] = {
 @runs
 async def submit(
     folder: Annotated[Path, typer.Argument(help="A submission folder: product.toml and the files that it names.")],
-    actor: MaybeActor = "",
+    actor: Annotated[
+        str, typer.Option("--as", envvar="WHARFINGER_ACTOR", help="Email address (or id) of the person who submits.")
+    ] = "",
     publisher: Annotated[str, typer.Option(help="Id or short name; needed by members of several publishers.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only: nothing is stored or sent.")] = False,
     username: Username = "",
@@ -124,8 +125,11 @@ async def _own_publisher(hub: Hub, actor: str) -> str:
 
 
 def _access(username: str, password: str) -> tuple[str, str] | None:
+    """Asked for where somebody sits at a terminal: what is typed as an option stands in the shell's history."""
     if password and not username:
         raise NotAllowed("A password needs its user name: --username.")
+    if username and not password:
+        password = typer.prompt(f"Password of {username} at the source", hide_input=True, err=True)
     return (username, password) if username else None
 
 

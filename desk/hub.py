@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import URL
+from sqlalchemy.exc import ArgumentError
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, TLSConfig
@@ -14,7 +16,7 @@ from activities.policy import PolicyInForce
 from models.errors import ToolFailed
 from settings import Settings, TemporalServer
 from store.blobs import Blobs
-from store.database import Database, database_url
+from store.database import Database, InvalidDatabase, database_url
 from store.secrets import Vault
 
 
@@ -97,9 +99,19 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+def url_of(settings: Settings) -> URL:
+    """The database's address. Errors: InvalidDatabase; what is wrong with it is not repeated, as a password may be."""
+    try:
+        return database_url(settings.database_place)
+    except (ArgumentError, ValueError):
+        raise InvalidDatabase(
+            "WHARFINGER_DATABASE cannot be read: write sqlite:///PATH or postgresql://USER@HOST/NAME."
+        ) from None
+
+
 def refuse_absent(settings: Settings) -> None:
     """Raises ToolFailed where a SQLite file has not been made yet: opening it would make it."""
-    url = database_url(settings.database_place)
+    url = url_of(settings)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise ToolFailed(
             f"There is no database at {url.database} yet: start the hub with `wharfinger up`, or name its database "
