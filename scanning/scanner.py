@@ -44,7 +44,8 @@ class Scanner:
         self._advisories = advisories
         self._severity = severity
         self._limits = limits
-        self._work, self._cache, self._seconds = work, cache, seconds
+        # trivy works in a folder of its own, where a relative path would lead elsewhere
+        self._work, self._cache, self._seconds = work.absolute(), cache.absolute(), seconds
 
     async def version(self) -> str:
         """All that can change a report of the same image and advisories. Errors: ToolFailed."""

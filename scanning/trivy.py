@@ -27,6 +27,8 @@ from scanning.texts import clean
 _LONGEST_REPORT = 512 * 2**20
 #: scans at a time that have a cache of their own; trivy locks its cache
 _CACHES = 64
+#: bytes from which a cache begins anew: trivy itself takes nothing out
+_LARGEST_CACHE = 2**30
 _VERSION_SECONDS = 60
 #: no database, no settings found by chance, no question to anybody
 _FLAGS = (
@@ -97,26 +99,39 @@ async def examine(layout: Path, *, work: Path, cache: Path, seconds: float) -> R
 
     Errors: ToolFailed; MalformedImage when a layer is no archive to it.
     """
+    with _own_cache(cache) as folder:
+        known = any(folder.iterdir())
+        try:
+            return await _run(layout, work, folder, seconds)
+        except sandbox.Failed as failed:
+            if not known:
+                raise _failure(failed) from failed
+        # a cache that a crash of the machine has cut short would fail every scan to come
+        await asyncio.to_thread(_empty, folder)
+        try:
+            return await _run(layout, work, folder, seconds)
+        except sandbox.Failed as failed:
+            raise _failure(failed) from failed
+
+
+async def _run(layout: Path, work: Path, cache: Path, seconds: float) -> Report:
+    """Errors: sandbox.Failed, ToolFailed."""
     scratch = Path(tempfile.mkdtemp(prefix="trivy-", dir=work))
     try:
         # what is in it can be reached by the user that trivy runs as
         scratch.chmod(0o711)
         (scratch / "tmp").mkdir()
-        with _own_cache(cache) as folder:
-            report = scratch / "report.json"
-            command = [program(), "image", *_FLAGS, f"--timeout={int(seconds) + 60}s"]
-            command += [f"--cache-dir={folder}", f"--input={layout.resolve()}"]
-            try:
-                await sandbox.run(
-                    command,
-                    scratch=scratch / "tmp",
-                    reads=(layout,),
-                    writes=(folder,),
-                    output=report,
-                    bounds=sandbox.Bounds(seconds),
-                )
-            except sandbox.Failed as failed:
-                raise _failure(failed) from failed
+        report = scratch / "report.json"
+        command = [program(), "image", *_FLAGS, f"--timeout={int(seconds) + 60}s"]
+        command += [f"--cache-dir={cache}", f"--input={layout.resolve()}"]
+        await sandbox.run(
+            command,
+            scratch=scratch / "tmp",
+            reads=(layout,),
+            writes=(cache,),
+            output=report,
+            bounds=sandbox.Bounds(seconds),
+        )
         return await asyncio.to_thread(_read, report)
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
@@ -142,9 +157,16 @@ def _own_cache(cache: Path) -> Iterator[Path]:
                 continue
             folder = cache / str(number)
             folder.mkdir(exist_ok=True)
+            if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > _LARGEST_CACHE:
+                _empty(folder)
             yield folder
             return
     raise ToolFailed(f"{_CACHES} scans run already.")
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
 
 
 def _read(path: Path) -> Report:

@@ -12,10 +12,11 @@ import pytest
 
 from models.errors import ImageTooLarge, MalformedImage, ToolFailed
 from models.findings import Severity
-from models.policy import SeverityClasses
+from models.policy import ImageLimits, SeverityClasses
 from models.scans import ComponentState, ImageReport
 from registry.building import ImageBuilder
 from scanning.advisories import AdvisoryStore
+from scanning.scanner import Scanner
 from tests.parts.presence import needs
 from tests.scanning.conftest import Laboratory
 from tests.scanning.images import (
@@ -25,6 +26,7 @@ from tests.scanning.images import (
     debian,
     dpkg,
     jar,
+    layout_of,
     pom,
     recompressed,
     shop,
@@ -154,6 +156,18 @@ async def test_layers_of_every_compression_have_the_same_report(laboratory: Labo
     one, two = [await scanner.scan(layout, "linux/amd64", lambda _: None) for layout in (gzip_, zstd)]
     assert one.components == two.components
     assert one.vulnerabilities == two.vulnerabilities
+
+
+async def test_relative_folders_are_those_of_our_own_work_folder(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(laboratory.folder)
+    layout_of(shop(), Path("here/layout"))
+    scanner = Scanner(laboratory.advisories, SeverityClasses(), ImageLimits(), Path("work"), Path("cache"), 60)
+    report = await scanner.scan(Path("here/layout"), "linux/amd64", lambda _: None)
+    assert report.components
+    assert Path("cache/0").is_dir()
+    assert list(Path("work").iterdir()) == []
 
 
 async def test_an_image_without_anything_known_in_it_has_an_empty_report(laboratory: Laboratory) -> None:

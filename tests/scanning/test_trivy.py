@@ -111,6 +111,27 @@ async def test_several_scans_share_one_cache_folder_without_waiting_for_each_oth
     assert sorted(path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()) == ["0", "1", "2"]
 
 
+async def test_a_cache_that_was_cut_short_begins_anew(tmp_path: Path) -> None:
+    layout = layout_of(shop(), tmp_path / "layout")
+    await listing(layout, tmp_path)
+    (database,) = (tmp_path / "cache").rglob("fanal.db")
+    database.write_bytes(b"\0" * 5_000)
+    assert len((await listing(layout, tmp_path)).components) == 6
+    assert len((await listing(layout, tmp_path)).components) == 6
+
+
+async def test_a_cache_that_has_grown_too_large_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = layout_of(shop(), tmp_path / "layout")
+    await listing(layout, tmp_path)
+    stray = tmp_path / "cache" / "0" / "stray"
+    stray.write_text("x")
+    await listing(layout, tmp_path)
+    assert stray.exists()
+    monkeypatch.setattr(trivy, "_LARGEST_CACHE", 1_000)
+    await listing(layout, tmp_path)
+    assert not stray.exists()
+
+
 @pytest.mark.parametrize(
     "report",
     [
