@@ -1,7 +1,6 @@
 """The mailroom's shift: drains the outbox, one mail after the other, and writes down what became of each."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -68,17 +67,13 @@ class MailActivities:
                         outcome = await self._deliver(letters.pop(0), sender)
                         handled = handled.model_copy(update={outcome: getattr(handled, outcome) + 1})
                         progress.says(f"{handled.sent} sent, {handled.postponed} postponed, {handled.refused} refused")
-                    await self._put_back(letters)
+                    # what there was no time for: for the next batch, or for another mailroom
+                    await outbox.release(self.database, letters, datetime.now(UTC))
         return handled
 
     async def _claim(self) -> list[outbox.Claimed]:
         lease = self.server.longest_seconds + _BATCH_SECONDS
         return await outbox.claim(self.database, now=datetime.now(UTC), lease_seconds=lease, batch=_BATCH)
-
-    async def _put_back(self, letters: Sequence[outbox.Claimed]) -> None:
-        """What there was no time for is due at once, for the next batch or another mailroom."""
-        for letter in letters:
-            await outbox.postpone(self.database, letter.id, datetime.now(UTC), letter.row.last_error)
 
     async def _deliver(self, letter: outbox.Claimed, sender: SmtpSender) -> _Outcome:
         delivery, message_id = await self._hand_over(letter, sender)

@@ -30,6 +30,8 @@ class Claimed:
 
     row: NoticeRow
     attempt: int
+    #: the claim's
+    token: str
 
     @property
     def id(self) -> str:
@@ -81,7 +83,7 @@ async def claim(database: Database, *, now: datetime, lease_seconds: float, batc
         return list(rows)
 
     rows = await database.write(take)
-    return [Claimed(row, row.attempts + 1) for row in rows]
+    return [Claimed(row, row.attempts + 1, token) for row in rows]
 
 
 def _has_an_older_one() -> ColumnElement[bool]:
@@ -103,6 +105,25 @@ async def sent(database: Database, notice: str, at: datetime, message_id: str = 
 async def postpone(database: Database, notice: str, next_try: datetime, error: str) -> None:
     """It could not be sent now: try again at `next_try`."""
     await _conclude(database, notice, status=NoticeStatus.QUEUED, next_try=next_try, last_error=error)
+
+
+async def release(database: Database, letters: Sequence[Claimed], now: datetime) -> int:
+    """Put back what was claimed and not tried: due at once, and no attempt is lost. Returns how many were.
+
+    What another mailroom has claimed meanwhile, after a lease that ended, stays with that one.
+    """
+
+    async def put_back(session: AsyncSession) -> int:
+        held = (
+            col(NoticeRow.id).in_([letter.id for letter in letters]),
+            col(NoticeRow.claim).in_({letter.token for letter in letters}),
+            col(NoticeRow.status) == NoticeStatus.SENDING,
+        )
+        values = {"claim": "", "lease_until": None, "next_try": now, "status": NoticeStatus.QUEUED}
+        done = await session.exec(update(NoticeRow).where(*held).values(**values, attempts=col(NoticeRow.attempts) - 1))
+        return int(done.rowcount)
+
+    return await database.write(put_back) if letters else 0
 
 
 async def refuse(database: Database, notice: str, error: str) -> None:
@@ -140,7 +161,9 @@ async def retry_refused(database: Database, *, now: datetime, notices: Sequence[
             wanted.append(col(NoticeRow.subject) == subject)
         addressed = update(NoticeRow).where(*wanted, col(NoticeRow.address) != "")
         done = await session.exec(addressed.values(status=NoticeStatus.QUEUED, attempts=0, next_try=now))
-        nobodys = (await session.exec(select(NoticeRow).where(*wanted, col(NoticeRow.address) == ""))).all()
+        # two who say it at once find the same rows: the second one waits, and finds none left
+        lost = select(NoticeRow).where(*wanted, col(NoticeRow.address) == "").with_for_update()
+        nobodys = (await session.exec(lost)).all()
         return int(done.rowcount) + sum([await _find_somebody(session, row, now) for row in nobodys])
 
     return await database.write(again)

@@ -87,6 +87,32 @@ async def test_what_a_dead_mailroom_had_taken_is_due_when_its_lease_ends(databas
     assert (again.id, again.attempt) == (letter.id, 2)
 
 
+async def test_what_is_put_back_is_due_at_once_and_has_lost_no_attempt(database: Database) -> None:
+    await replies(database, 1, names=3)
+    for _ in range(20):
+        letters = await claimed(database)
+        assert [letter.attempt for letter in letters] == [1, 1, 1]
+        assert await outbox.release(database, letters, LATER) == 3
+    [first, *_] = await claimed(database)
+    await outbox.postpone(database, first.id, LATER, "451 later please")
+    [again] = await claimed(database)
+    assert again.attempt == 2
+    await outbox.release(database, [again], LATER)
+    [row] = [row for row in await log(database) if row.id == first.id]
+    assert (row.status, row.attempts, row.last_error) == (NoticeStatus.QUEUED, 1, "451 later please")
+    assert await outbox.release(database, [], LATER) == 0
+
+
+async def test_whoever_is_slow_puts_back_nothing_that_is_another_mailrooms_by_now(database: Database) -> None:
+    await replies(database, 1, names=2)
+    slow = await claimed(database)
+    await outbox.sent(database, slow[0].id, LATER)
+    [other] = await claimed(database, LATER + timedelta(minutes=2))
+    assert await outbox.release(database, slow, LATER) == 0
+    row = next(row for row in await log(database) if row.id == other.id)
+    assert (row.status, row.attempts) == (NoticeStatus.SENDING, 2)
+
+
 async def test_what_was_sent_stays_sent_whatever_a_slower_mailroom_says(database: Database) -> None:
     await replies(database, 1)
     [letter] = await claimed(database)
@@ -126,6 +152,21 @@ async def test_a_notice_that_nobody_could_get_is_sent_when_somebody_has_the_role
     assert await outbox.retry_refused(database, now=LATER) == 1
     assert [letter.row.address for letter in await claimed(database)] == ["ops@hub.example"]
     assert [row.address for row in await log(database)] == ["ops@hub.example"]
+
+
+async def test_two_who_send_again_at_once_what_nobody_got_send_it_once(database: Database, database_url: str) -> None:
+    house = await harbour(database)
+    for revision in range(2, 12):
+        entry = Entry(event="x", at=MONDAY, notices=(NoticeKind.PUBLICATION_FAILED,))
+        await house.records(revision, Stage.WAITING, entry)
+    await staff(database, "ops@hub.example", Role.OPS)
+    second = Database(database_url)
+    try:
+        done = await asyncio.gather(*(outbox.retry_refused(place, now=LATER) for place in (database, second) * 3))
+    finally:
+        await second.close()
+    assert sum(done) == 10
+    assert [row.address for row in await log(database)] == ["ops@hub.example"] * 10
 
 
 async def test_the_log_is_read_by_pages_and_by_process(database: Database) -> None:
