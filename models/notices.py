@@ -142,6 +142,8 @@ class NoticeFinding(Message):
 
     title: str
     level: str
+    #: what a waiver names; empty where none is needed
+    key: str = ""
     where: str = ""
     evidence: str = ""
     remedy: str = ""
@@ -167,10 +169,15 @@ class Notice(Message):
     next: str
     by: datetime | None = None
     recipient_name: str = ""
+    #: where the mail goes: commands that it names can be copied whole
+    recipient_address: str = ""
     #: True when the reader is a member of the publisher, who must not learn who moderates
     for_publisher: bool = True
     publisher_name: str = ""
+    #: the short names by which commands call publisher and product
+    publisher_slug: str = ""
     product_name: str = ""
+    product_slug: str = ""
     submission: str = ""
     number: int = 0
     iteration: int = 0
@@ -182,7 +189,7 @@ class Notice(Message):
     findings: tuple[NoticeFinding, ...] = ()
     #: findings that are not listed because the list is long
     more_findings: int = 0
-    #: what changed since the previous iteration, a line each
+    #: what changed since the previous iteration, of a first one since the last approved one; a line each
     changes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     links: tuple[NoticeLink, ...] = ()

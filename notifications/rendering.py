@@ -5,6 +5,7 @@ own words), what was said, findings, changes, images, links. A publisher's reade
 notice says.
 """
 
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,12 @@ def _said(notice: Notice) -> dict[str, Any]:
         "item": f"{title} (iteration {clean.iteration})" if clean.iteration else title,
         "product": clean.product_name or "the product",
         "publisher": clean.publisher_name or "the publisher",
+        # in commands, which are copied into a shell
+        "publisher_word": shlex.quote(clean.publisher_slug) if clean.publisher_slug else "PUBLISHER",
+        "product_word": shlex.quote(f"{clean.publisher_slug}/{clean.product_slug}")
+        if clean.product_slug
+        else "PRODUCT",
+        "your_address": shlex.quote(clean.recipient_address) if clean.recipient_address else "EMAIL",
         # these begin with what joins them to a sentence, and are empty where there is no term
         "by_then": f" by {until}" if until else "",
         "till_then": f" until {until}" if until else "",
@@ -113,8 +120,11 @@ def _cleaned(notice: Notice) -> Notice:
         "turn": _line(notice.turn),
         "next": _line(notice.next),
         "recipient_name": _name(notice.recipient_name),
+        "recipient_address": _line(notice.recipient_address),
         "publisher_name": _name(notice.publisher_name),
+        "publisher_slug": _name(notice.publisher_slug),
         "product_name": _name(notice.product_name),
+        "product_slug": _name(notice.product_slug),
         "submission": _name(notice.submission),
         "status": _line(notice.status),
         "text": words.clean(notice.text).strip(),
@@ -131,7 +141,7 @@ def _cleaned(notice: Notice) -> Notice:
 
 def _cleaned_finding(finding: NoticeFinding) -> NoticeFinding:
     texts = {"evidence": words.clean(finding.evidence).strip(), "remedy": words.clean(finding.remedy).strip()}
-    lines = {name: _line(getattr(finding, name)) for name in ("title", "level", "where", "severity", "status")}
+    lines = {name: _line(getattr(finding, name)) for name in ("key", "title", "level", "where", "severity", "status")}
     return finding.model_copy(update=texts | lines)
 
 

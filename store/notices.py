@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import pages
-from models.content import ContentManifest
+from models.content import ContentManifest, Track
 from models.findings import Finding, Level, Severity
 from models.notices import AUDIENCES, Audience, Notice, NoticeFinding, NoticeLink
 from models.notices import NoticeKind as N
@@ -46,8 +46,11 @@ _WITH_FINDINGS = frozenset(
         N.LAST_WARNING_REMINDER,
         N.REJECTION_PROPOSED,
         N.REJECTED,
+        N.ANSWERED,
+        N.WAIVER_ASKED,
         N.APPEALED,
         N.EXPIRED,
+        N.REVIVED,
     }
 )
 _WITH_CHANGES = frozenset({N.READY_FOR_REVIEW, N.REVIEW_REMINDER, N.REVIEW_OVERDUE, N.CHANGES_REQUESTED, N.APPROVED})
@@ -110,9 +113,12 @@ async def build_notice(
         next=shown.get("next", ""),
         by=datetime.fromisoformat(shown["by"]) if shown.get("by") else None,
         recipient_name=person.name if person else "",
+        recipient_address=row.address,
         for_publisher=row.for_publisher,
         publisher_name=scene.publisher.name if scene.publisher else "",
+        publisher_slug=scene.publisher.slug if scene.publisher else "",
         product_name=scene.product.name if scene.product else "",
+        product_slug=scene.product.slug if scene.product else "",
         submission=scene.submission.id if scene.submission and not subscriber else "",
         number=(scene.submission.number or 0) if scene.submission and not subscriber else 0,
         iteration=0 if subscriber else shown.get("iteration", 0),
@@ -191,6 +197,7 @@ def _shown(finding: Finding) -> NoticeFinding:
     return NoticeFinding(
         title=finding.title,
         level=finding.level,
+        key=finding.key if finding.blocks else "",
         where=finding.where,
         evidence=finding.evidence if len(finding.evidence) <= _EVIDENCE else finding.evidence[:_EVIDENCE] + " …",
         remedy=finding.remedy,
@@ -203,8 +210,12 @@ async def _images(session: AsyncSession, row: NoticeRow, scene: _Scene) -> tuple
     """References in the hub's registry by tag and digest: what can be pulled from now on."""
     if row.kind not in _WITH_IMAGES or scene.submission is None:
         return ()
-    publication = await products.publication_of(session, scene.submission.id)
-    images = publication.images if publication else []
+    if scene.submission.track is Track.LISTING and scene.product is not None:
+        # an edit brings none: those that are live stay so, and they may be newer than the edit
+        images = await products.images_of_release(session, scene.product.id, scene.product.release)
+    else:
+        publication = await products.publication_of(session, scene.submission.id)
+        images = publication.images if publication else []
     return tuple(f"{image['reference']}@{image['digest']}" for image in images)
 
 

@@ -1,6 +1,7 @@
 """Every kind of notice as a mail: what comes first, what nobody's text can break, and what a publisher never reads."""
 
 import re
+import shlex
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from notifications.rendering import LONGEST_SUBJECT, Rendered, render, turn_line
 HOME = Path(notifications.__file__).parent
 BY = datetime(2026, 4, 6, 9, tzinfo=UTC)
 ID = "0123456789abcdef0123456789abcdef"
+ADDRESS = "pat+hub@harbour.example"
 
 #: what people write when they mean harm, or mean well in another script
 STRANGE = (
@@ -30,6 +32,7 @@ def notice(kind: NoticeKind, said: str = "words", **changes: Any) -> Notice:
     finding = NoticeFinding(
         title=f"title {said}",
         level="requirement",
+        key=f"key {said}",
         where=f"where {said}",
         evidence=f"evidence {said}",
         remedy=f"remedy {said}",
@@ -42,8 +45,11 @@ def notice(kind: NoticeKind, said: str = "words", **changes: Any) -> Notice:
         next="The publisher mends the findings and resubmits, or answers.",
         by=BY,
         recipient_name=f"Pat {said}",
+        recipient_address=ADDRESS,
         publisher_name=f"Harbour {said}",
+        publisher_slug="harbour",
         product_name=f"Crane {said}",
+        product_slug="crane",
         submission=ID,
         number=3,
         iteration=2,
@@ -187,6 +193,7 @@ def test_everything_that_a_notice_says_is_in_its_mail(kind: NoticeKind) -> None:
             "changes requested",
             "Findings (6):",
             "title [requirement, critical]",
+            "Key: key",
             "Where: where",
             "Seen: evidence",
             "To mend: remedy",
@@ -251,6 +258,37 @@ def test_a_term_that_has_passed_or_stands_still_is_called_so() -> None:
 def test_staff_read_who_acted() -> None:
     assert "Maud the Moderator wrote:" in render(notice(NoticeKind.ANSWERED, for_publisher=False)).text
     assert "Maud the Moderator proposed:" in render(notice(NoticeKind.REJECTION_PROPOSED, for_publisher=False)).text
+
+
+def commands_in(rendered: Rendered) -> list[list[str]]:
+    """As a shell reads them, from the text part; the other part has the same words."""
+    return [shlex.split(line) for line in re.findall(r"^    (wharfinger .+)$", rendered.text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_command_can_be_copied_whole(kind: NoticeKind) -> None:
+    for command in commands_in(render(notice(kind))):
+        assert command[command.index("--as") + 1] == ADDRESS
+        for word, follows in (("verify", "harbour"), ("confirm", "harbour/crane"), ("--publisher", "harbour")):
+            if word in command and command[1] != "decide":
+                assert command[command.index(word) + 1] == follows
+        # what only the reader knows
+        left = {word for word in command if word.isupper()}
+        assert left <= {"FOLDER", "KEY", "EVIDENCE", "REASON", "ANSWER", "COLLEAGUE"}
+
+
+def test_an_address_that_a_shell_would_read_as_more_is_quoted() -> None:
+    strange = "pat'$(reboot)`&;\"@harbour.example"
+    for kind in (NoticeKind.CHANGES_REQUESTED, NoticeKind.HOLD_PROPOSED):
+        [command] = commands_in(render(notice(kind, recipient_address=strange)))
+        assert command[-2:] == ["--as", strange]
+
+
+def test_a_first_iteration_is_compared_with_what_was_approved_last() -> None:
+    for iteration, said in ((1, "Changed since the last approved one:"), (2, "Changed since the previous iteration:")):
+        rendered = render(notice(NoticeKind.READY_FOR_REVIEW, iteration=iteration, for_publisher=False))
+        assert said in rendered.text
+        assert said in rendered.html
 
 
 def test_a_request_for_changes_says_how_to_resubmit_and_when_it_expires() -> None:

@@ -1,11 +1,15 @@
 """Who gets a notice, and what its mail may show to this reader."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import col, select
 
+from models.base import digest_of
+from models.content import Track
 from models.errors import InvalidManifest, NotAllowed, NotFound
 from models.findings import Finding, FindingStatus, Level, Severity
 from models.lifecycle import Proposal, ProposedAct, Stage, Turn
@@ -13,7 +17,7 @@ from models.notices import AUDIENCES, Audience, Notice, NoticeKind
 from models.products import ListingStatus
 from models.publishers import ApplicationStatus, Role
 from models.recording import Entry
-from models.tables import NoticeRow, NoticeStatus, SubscriptionRow, TokenRow
+from models.tables import NoticeRow, NoticeStatus, ProductRow, SubscriptionRow, TokenRow
 from store import notices, outbox, people, products, submissions, subscriptions, tokens
 from store.database import Database
 from store.recipients import Circle, recipients
@@ -104,13 +108,25 @@ async def test_a_publisher_learns_what_to_mend_and_not_who_moderates(database: D
     assert (address, name, theirs.recipient_name) == ("pat@harbour.example", "Pat", "Pat")
     assert (theirs.turn, theirs.by) == ("the publisher's", MONDAY + timedelta(days=35))
     assert (theirs.product_name, theirs.number, theirs.iteration, theirs.text) == ("Crane", 1, 1, "Please mend these.")
-    assert theirs.findings[0].title == "blocks"
+    assert (theirs.publisher_slug, theirs.product_slug, theirs.recipient_address) == ("harbour", "crane", address)
+    assert [finding.key for finding in theirs.findings[:2]] == ["blocks", ""], "what a waiver may name"
     assert (len(theirs.findings), theirs.more_findings) == (notices.MOST_FINDINGS, 6)
     assert theirs.changes == ("one thing changed",)
     assert (theirs.actor_name, theirs.for_publisher) == ("", True)
     assert [link.url for link in theirs.links] == [f"https://hub.example/submissions/{house.submission}"]
     ours = await only(database, NoticeKind.READY_FOR_REVIEW)
     assert (ours.actor_name, ours.for_publisher) == ("mo", False)
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.ANSWERED, NoticeKind.WAIVER_ASKED, NoticeKind.REVIVED])
+async def test_a_moderator_decides_on_an_answer_from_its_mail(database: Database, kind: NoticeKind) -> None:
+    house = await harbour(database)
+    await examined(house, [finding("g", Level.GUIDELINE), finding("blocks", Level.REQUIREMENT)])
+    entry = Entry(event="answer", at=MONDAY, actor=house.member, text="It is not so.", notices=(kind,))
+    await house.records(4, Stage.READY, entry)
+    notice = await only(database, kind)
+    assert [finding.key for finding in notice.findings] == ["blocks", ""]
+    assert (notice.text, notice.actor_name) == ("It is not so.", "Pat")
 
 
 async def test_a_publishers_member_is_named_to_the_publisher(database: Database) -> None:
@@ -272,6 +288,44 @@ async def test_a_hold_that_is_over_before_it_is_recorded_still_says_why(database
 
 
 # --- publications ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_of_the_page_names_the_images_that_are_live_and_not_those_it_was_written_for(
+    database: Database,
+) -> None:
+    house = await harbour(database)
+    await published(house)
+    newer, at = digest_of(b"newer release set"), MONDAY + timedelta(days=1)
+    image = {"reference": "hub/crane:2.0", "digest": "sha256:e", "platforms": ["linux/amd64"]}
+    async with database.transaction() as session:
+        for id_, track, release, images in (
+            ("version", Track.VERSION, newer, [image]),
+            # handed in before the newer version went live
+            ("edit", Track.LISTING, RELEASE, [{"reference": "hub/crane:1.0", "digest": "sha256:d", "platforms": []}]),
+        ):
+            await submissions.create(
+                session,
+                id=id_,
+                product=house.product,
+                publisher=house.publisher,
+                content=house.content,
+                submitter=house.member,
+                at=at,
+                track=track,
+            )
+            await products.save_publication(
+                session,
+                submission=id_,
+                product=house.product,
+                release=release,
+                content=house.content,
+                images=images,
+                at=at,
+            )
+        await session.exec(update(ProductRow).values(release=newer, submission="edit"))
+    edit = replace(house, submission="edit")
+    await edit.records(3, Stage.PUBLISHED, Entry(event="Published", at=at, notices=(NoticeKind.PUBLISHED,)))
+    assert (await only(database, NoticeKind.PUBLISHED)).images == ("hub/crane:2.0@sha256:e",)
 
 
 async def subscribed(house: Harbour, address: str) -> None:
