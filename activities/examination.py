@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.errors import translated
+from activities.heartbeats import heartbeats
 from activities.policy import PolicyInForce
 from models.content import ContentManifest
 from models.errors import NotFound
@@ -123,5 +124,6 @@ class ExaminationActivities:
     async def examine(self, examination: Examination) -> Examined:
         """`refused` when an image cannot be read: then nobody need review it yet."""
         with translated():
-            outcome = await self.examiner.examine(examination)
+            async with heartbeats():
+                outcome = await self.examiner.examine(examination)
             return Examined(outcome=outcome, refused=bool(examination.problems))

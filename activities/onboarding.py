@@ -33,25 +33,25 @@ class OnboardingActivities:
     async def onboard(self, order: IterationOrder) -> Onboarded:
         """Pins the release set. What the publisher has to mend is the answer, never a failure of the activity."""
         with translated():
-            policy = self.policy.current()
-            async with self.database.session() as session:
-                manifest = await contents.find(session, ContentManifest, order.content)
-                submission = await submissions.get(session, order.submission)
-                live = await submissions.live_release(session, submission.product)
-            if manifest is None:
-                raise RowMissing(f"Content manifest {order.content} is not in the database.")
-            terms = Onboarded(terms=policy.deadlines, policy=policy.digest)
-            if submission.track is Track.LISTING:
-                return terms.model_copy(update={"release": live})
             async with heartbeats():
+                policy = self.policy.current()
+                async with self.database.session() as session:
+                    manifest = await contents.find(session, ContentManifest, order.content)
+                    submission = await submissions.get(session, order.submission)
+                    live = await submissions.live_release(session, submission.product)
+                if manifest is None:
+                    raise RowMissing(f"Content manifest {order.content} is not in the database.")
+                terms = Onboarded(terms=policy.deadlines, policy=policy.digest)
+                if submission.track is Track.LISTING:
+                    return terms.model_copy(update={"release": live})
                 pinned, problems = await self._pin(manifest)
-            release = ReleaseSet(tiers=pinned)
-            digest = await self.blobs.put_message(release)
-            if not problems:
-                return terms.model_copy(update={"release": digest})
-            refused = order.model_copy(update={"release": digest if release.images() else ""})
-            outcome = await self.examiner.examine(Examination(order=refused, problems=problems))
-            return terms.model_copy(update={"refused": outcome})
+                release = ReleaseSet(tiers=pinned)
+                digest = await self.blobs.put_message(release)
+                if not problems:
+                    return terms.model_copy(update={"release": digest})
+                refused = order.model_copy(update={"release": digest if release.images() else ""})
+                outcome = await self.examiner.examine(Examination(order=refused, problems=problems))
+                return terms.model_copy(update={"refused": outcome})
 
     async def _pin(self, manifest: ContentManifest) -> tuple[tuple[PinnedTier, ...], tuple[ImageProblem, ...]]:
         """All tiers and tags are tried, so that the publisher learns of every problem at once."""

@@ -51,14 +51,25 @@ RECORD: Options = {"start_to_close_timeout": timedelta(seconds=30), "retry_polic
 #: one look into a table; local, because it costs a marker instead of six events
 LOOK_UP: LocalOptions = {"start_to_close_timeout": timedelta(seconds=10), "retry_policy": _PATIENT}
 
+#: after which a worker that was killed is noticed; three beats of activities/heartbeats.py
+_SILENCE = timedelta(seconds=30)
+
 #: a few requests to a source registry
-ONBOARD: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _SHOWN}
+ONBOARD: Options = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": _SILENCE,
+    "retry_policy": _SHOWN,
+}
 
 #: which images of a release set have no report yet
-PLAN: Options = {"start_to_close_timeout": timedelta(minutes=2), "retry_policy": _SHOWN}
+PLAN: Options = {"start_to_close_timeout": timedelta(minutes=1), "retry_policy": _SHOWN}
 
 #: rules over stored reports
-EXAMINE: Options = {"start_to_close_timeout": timedelta(minutes=5), "retry_policy": _SHOWN}
+EXAMINE: Options = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": _SILENCE,
+    "retry_policy": _SHOWN,
+}
 
 
 #: priority keys: 1 is served first
@@ -71,7 +82,7 @@ def scan(publisher: str) -> Options:
     return {
         "task_queue": SCANNING_QUEUE,
         "start_to_close_timeout": timedelta(hours=2),
-        "heartbeat_timeout": timedelta(seconds=60),
+        "heartbeat_timeout": _SILENCE,
         "retry_policy": _SHOWN,
         "cancellation_type": ActivityCancellationType.TRY_CANCEL,
         "priority": Priority(priority_key=PUBLISHERS_PUSH, fairness_key=publisher),
@@ -83,7 +94,7 @@ def publish(publisher: str) -> Options:
     return {
         "task_queue": SCANNING_QUEUE,
         "start_to_close_timeout": timedelta(hours=2),
-        "heartbeat_timeout": timedelta(seconds=60),
+        "heartbeat_timeout": _SILENCE,
         "retry_policy": _SHOWN,
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         "priority": Priority(priority_key=PUBLICATION_FIRST, fairness_key=publisher),
@@ -94,7 +105,7 @@ def mail_shift(seconds: int) -> Options:
     return {
         "task_queue": MAIL_QUEUE,
         "start_to_close_timeout": timedelta(seconds=seconds + 120),
-        "heartbeat_timeout": timedelta(seconds=30),
+        "heartbeat_timeout": _SILENCE,
         "retry_policy": _PATIENT,
     }
 
