@@ -1,14 +1,14 @@
 """All the servers of a hub on one machine, and the settings by which everybody finds them."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Self
 
 from activities.policy import PolicyInForce
 from cli.context import UP_FILE, load_settings
-from cli.servers import MailServer, PythonService, RegistryServer, TemporalServer, answers, program
-from cli.service import HOST, ServiceMissing
+from cli.servers import MailServer, PythonService, RegistryServer, TemporalServer, answers
+from cli.service import HOST
 from cli.services import Services
 from desk.hub import open_stores
 from settings import Settings
@@ -51,17 +51,10 @@ class Harbour:
         self.web: PythonService | None = None
         self.worker: PythonService | None = None
 
-    def _own_registry(self, folder: Path) -> RegistryServer | None:
-        """Debian's docker-registry; None where it is not installed: then the hub publishes into a folder."""
-        try:
-            program("docker-registry", remedy="")
-        except ServiceMissing:
-            self._tell("docker-registry is not installed: the hub publishes into a folder")
-            return None
-        return RegistryServer(folder / "registry")
-
     async def __aenter__(self) -> Self:
         await self._services.__aenter__()
+        # of a hub that was killed: nobody is at these addresses any more
+        (self.home / UP_FILE).unlink(missing_ok=True)
         try:
             for service in (self.temporal, self.registry, self.mail):
                 if service is not None:
@@ -133,9 +126,11 @@ class Harbour:
     def _write_down(self) -> None:
         """For the commands that people type beside us."""
         lines = [f"{name}='{value}'" for name, value in self.environment().items()]
-        path = self.home / UP_FILE
-        path.touch(mode=0o600)
-        path.write_text("\n".join(lines) + "\n")
+        fresh = self.home / f"{UP_FILE}.{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text("\n".join(lines) + "\n")
+        fresh.replace(self.home / UP_FILE)
 
     def settings(self) -> Settings:
         """As a command beside us reads them."""

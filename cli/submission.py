@@ -74,10 +74,11 @@ async def submit(
         return
     if not actor:
         raise NotAllowed("Say who submits: --as EMAIL, or WHARFINGER_ACTOR in the environment.")
+    access = _access(username, password)
     async with open_hub(settings) as hub:
         content = read_folder(folder, hub.policy.current().manifest)
         publisher = publisher or await _own_publisher(hub, actor)
-        accepted = await desk.submit(hub, actor, publisher, content, access=_access(username, password))
+        accepted = await desk.submit(hub, actor, publisher, content, access=access)
     if json_:
         write_json({"submission": accepted.submission, "product": accepted.product_slug, "number": accepted.number})
         return
@@ -144,10 +145,10 @@ async def resubmit(
     json_: Json = False,
 ) -> None:
     """Bring the mended content: the next iteration begins."""
+    access = _access(username, password)
     async with open_hub(load_settings()) as hub:
         content = read_folder(folder, hub.policy.current().manifest)
         view = await _find(hub, submission)
-        access = _access(username, password)
         snapshot = await desk.resubmit(hub, view.id, actor, content, text=text, access=access)
     show_snapshot(snapshot, json_)
 

@@ -122,8 +122,9 @@ async def _newcomer(hub: Hub, actor: str, publisher: str, manifest: ContentManif
         id=new_id(),
         actor=person.id,
         publisher=row.id,
-        product="",
-        content="",
+        # both get their real values when they are stored
+        product=slug_of(manifest.name),
+        content=manifest.digest,
         track=manifest.track,
         certify=manifest.wants_certification,
     )
