@@ -1,13 +1,15 @@
 """Values of every message, made from the types of its fields."""
 
 import types
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import hypothesis.strategies as st
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 import models.commands
 import models.content
@@ -59,10 +61,24 @@ def messages(kind: type[BaseModel], *, only_required: bool = False) -> st.Search
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in kind.model_fields.items():
         if field.is_required():
-            required[name] = _of(field.annotation)
+            required[name] = _of_field(field)
         elif not only_required and not _is_section(field.annotation):
-            optional[name] = _of(field.annotation)
+            optional[name] = _of_field(field)
     return st.fixed_dictionaries(required, optional=optional).map(lambda fields: kind(**fields))
+
+
+def _of_field(field: FieldInfo) -> st.SearchStrategy[Any]:
+    return _of_pattern(field.metadata) or _of(field.annotation)
+
+
+def _of_pattern(constraints: Iterable[Any]) -> st.SearchStrategy[Any] | None:
+    """Texts of the form that a field asks for."""
+    for constraint in constraints:
+        if isinstance(constraint, FieldInfo):
+            return _of_pattern(constraint.metadata)
+        if pattern := getattr(constraint, "pattern", None):
+            return st.from_regex(pattern, fullmatch=True, alphabet=st.characters(codec="ascii"))
+    return None
 
 
 def _is_section(annotation: Any) -> bool:
@@ -72,6 +88,10 @@ def _is_section(annotation: Any) -> bool:
 
 def _of(annotation: Any) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _of_pattern(inner[1:]) or _of(inner[0])
+    if origin is Literal:
+        return st.sampled_from(inner)
     if origin in (Union, types.UnionType):
         return st.one_of(*(_of(kind) for kind in inner))
     if origin is tuple:

@@ -1,5 +1,6 @@
 """Texts and images of strangers: whatever they hold, every rule answers, soon, and its answer can be written down."""
 
+import socket
 import time
 from typing import Any
 
@@ -219,3 +220,17 @@ def test_no_finding_repeats_a_secret(instruction: str) -> None:
     assert len(findings) > 2
     assert "hunter2" not in "".join(finding.model_dump_json() for finding in findings)
     assert "hunter2" not in instructions.shown(instruction)
+
+
+def test_no_rule_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither links nor the servers of email addresses are ever looked up."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a rule asked the network")
+
+    for name in ("socket", "create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    assert answers("profile", of_profile()) == ()
+    assert answers("eligibility", of_content()) == ()
+    assert answers("manifest", of_manifest()) == ()
+    assert answers("image", of_image()) == ()

@@ -170,7 +170,7 @@ class Life(RuleBasedStateMachine):
         if "finding" in names:
             fields["finding"] = data.draw(st.sampled_from(self.state.outcome.blocking or KEYS))
         if "waiver" in names:
-            fields["waiver"] = "sha256:waiver" if right else data.draw(st.sampled_from(["", "sha256:waiver"]))
+            fields["waiver"] = "sha256:waiver"
         if "content" in names:
             fields["content"] = "sha256:mended"
         if "delayed" in names:
