@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 
     @property
     def work_folder(self) -> Path:
-        """Scratch space of scans; emptied by the next start."""
+        """Scratch space of scans: a folder for each worker (activities/scratch.py)."""
         return self.home / "work"
 
     @property

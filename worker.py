@@ -4,12 +4,12 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,6 +35,7 @@ from activities.publication import HubRegistry, PublicationActivities
 from activities.reconciling import ReconcileActivities
 from activities.recording import RecordingActivities
 from activities.scanning import ScanActivities
+from activities.scratch import scratch
 from activities.sources import Sources
 from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
@@ -77,7 +78,10 @@ RECONCILE_EVERY = timedelta(minutes=15)
 class Collaborators:
     """Everything that activities are made of; tests replace single activities, never what is in here."""
 
-    def __init__(self, settings: Settings, client: Client, database: Database, blobs: Blobs, vault: Vault) -> None:
+    def __init__(
+        self, settings: Settings, client: Client, database: Database, blobs: Blobs, vault: Vault, work: Path
+    ) -> None:
+        """`work` is a folder of this worker's own, for images on their way to the scanner."""
         policy = PolicyInForce(settings.policy_place)
         limits = policy.current().limits
         rules = SourceRules(
@@ -85,7 +89,7 @@ class Collaborators:
             allow_private_hosts=settings.allow_private_hosts,
             source_folders=settings.source_folders,
             limits=limits,
-            work_folder=settings.work_folder,
+            work_folder=work,
         )
         sources = Sources(database, vault, rules, policy)
         examiner = Examiner(database, blobs, policy)
@@ -100,7 +104,7 @@ class Collaborators:
             sources=sources,
             policy=policy,
             advisories=advisories,
-            work=settings.work_folder,
+            work=work,
             cache=BlobCache(settings.home / "blob-cache"),
             scanner_cache=settings.scanner_cache,
             scan_seconds=settings.scan_seconds,
@@ -218,10 +222,10 @@ async def running(settings: Settings, queues: Sequence[str] = QUEUES) -> AsyncIt
     """Workers for the queues, polling; they finish what they can when the block ends."""
     # SDK histories name the worker in each event: a short name is a small history
     client = await connect(settings.temporal, identity=f"worker-{os.getpid()}")
-    async with open_stores(settings) as (database, blobs, vault):
-        await database.migrate()
-        collaborators = Collaborators(settings, client, database, blobs, vault)
-        async with AsyncExitStack() as stack:
+    with scratch(settings.work_folder) as work:
+        async with open_stores(settings) as (database, blobs, vault), AsyncExitStack() as stack:
+            await database.migrate()
+            collaborators = Collaborators(settings, client, database, blobs, vault, work)
             for worker in workers(client, settings, collaborators, queues):
                 await stack.enter_async_context(worker)
             yield client
@@ -231,9 +235,6 @@ async def _serve(settings: Settings, queues: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if SCANNING_QUEUE in queues:
-        # what a killed worker left behind
-        await asyncio.to_thread(shutil.rmtree, settings.work_folder, ignore_errors=True)
     async with running(settings, queues) as client:
         await start_standing_processes(client)
         log.info("worker ready", queues=list(queues), pid=os.getpid())

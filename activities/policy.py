@@ -24,14 +24,28 @@ class PolicyInForce:
     _read: tuple[int, int] | None = field(default=None, init=False)
 
     def current(self) -> HubPolicy:
-        stat = self.path.stat()
-        stamp = (stat.st_mtime_ns, stat.st_size)
+        stamp = self._stamp()
         if self._good is None or stamp != self._read:
             try:
-                self._good = parse_policy(self.path.read_text(encoding="utf-8"))
+                self._good = self._parsed()
             except InvalidPolicy as mistake:
                 if self._good is None:
                     raise
                 log.error("policy.toml is wrong; the last good policy stays in force", mistake=str(mistake))
             self._read = stamp
         return self._good
+
+    def _stamp(self) -> tuple[int, int]:
+        """Changes with the file; a file that is gone is a mistake like another."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return (stat.st_mtime_ns, stat.st_size)
+
+    def _parsed(self) -> HubPolicy:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidPolicy(f"The policy cannot be read: {error}. See WHARFINGER_POLICY.") from error
+        return parse_policy(text)

@@ -4,6 +4,7 @@ Nothing of the product is replaced but what the caller replaces in `Collaborator
 """
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -227,6 +228,19 @@ def settings_of(
     )
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The same settings for another process."""
+    return {
+        "WHARFINGER_HOME": str(settings.home),
+        "WHARFINGER_TEMPORAL__ADDRESS": settings.temporal.address,
+        "WHARFINGER_HUB_REGISTRY": settings.hub_registry,
+        "WHARFINGER_PLAIN_HTTP_HOSTS": json.dumps(settings.plain_http_hosts),
+        "WHARFINGER_SOURCE_FOLDERS": json.dumps([str(folder) for folder in settings.source_folders]),
+        "WHARFINGER_SMTP__HOST": settings.smtp.host,
+        "WHARFINGER_SMTP__PORT": str(settings.smtp.port),
+    }
+
+
 @asynccontextmanager
 async def open_house(settings: Settings, sources: Path) -> AsyncIterator[House]:
     """A hub as its front ends see it, with the newest schema."""
@@ -246,7 +260,9 @@ async def working(
     """The product's own workers in this process, polling, connected as `worker.py` connects them."""
     hub = house.hub
     client = await connect(hub.settings.temporal, identity=f"worker-{os.getpid()}")
-    collaborators = Collaborators(hub.settings, client, hub.database, hub.blobs, hub.vault)
+    collaborators = Collaborators(
+        hub.settings, client, hub.database, hub.blobs, hub.vault, hub.settings.work_folder
+    )
     replace(collaborators)
     async with AsyncExitStack() as stack:
         for worker in workers(client, hub.settings, collaborators, queues):
