@@ -68,7 +68,8 @@ def messages(kind: type[BaseModel], *, only_required: bool = False) -> st.Search
 
 
 def _of_field(field: FieldInfo) -> st.SearchStrategy[Any]:
-    return _of_pattern(field.metadata) or _of(field.annotation)
+    formed = _of_pattern(field.metadata)
+    return _of(field.annotation) if formed is None else formed
 
 
 def _of_pattern(constraints: Iterable[Any]) -> st.SearchStrategy[Any] | None:
@@ -89,7 +90,8 @@ def _is_section(annotation: Any) -> bool:
 def _of(annotation: Any) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _of_pattern(inner[1:]) or _of(inner[0])
+        formed = _of_pattern(inner[1:])
+        return _of(inner[0]) if formed is None else formed
     if origin is Literal:
         return st.sampled_from(inner)
     if origin in (Union, types.UnionType):
