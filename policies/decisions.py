@@ -17,11 +17,11 @@ def approve(told: Told, command: c.Command) -> Change:
         raise told.refuse(f"{count} requirements are open ({', '.join(blocking[:5])}): waive them or ask for changes.")
     if not state.release:
         raise told.refuse("No source could be pinned in this iteration, so there is nothing to approve.")
-    cleared = state.model_copy(update={"warned": False, **undoable(told, "approve")})
+    approved = state.model_copy(update=undoable(told, "approve"))
     if state.certify:
-        certifying = moved(cleared, Stage.CERTIFYING, Turn.CERTIFIER, told.now, None)
+        certifying = moved(approved, Stage.CERTIFYING, Turn.CERTIFIER, told.now, None)
         return Change(certifying, (N.APPROVED, N.CERTIFICATION_STARTED))
-    return Change(publishes(cleared, told.now), (N.APPROVED,))
+    return Change(publishes(approved, told.now), (N.APPROVED,))
 
 
 def request_changes(told: Told, command: c.Command) -> Change:
@@ -88,8 +88,8 @@ def _propose(told: Told, proposal: Proposal, notice: N) -> Change:
 
 def _without_proposal(told: Told, proposal: Proposal) -> SubmissionState:
     deadline = proposal.suspended
-    if deadline and proposal.since:
-        deadline = deadline.later(told.now - proposal.since)
+    if deadline is not None:
+        deadline = deadline.later(told.now - (proposal.since or told.now))
     update = {"turn": Turn.MODERATOR, "deadline": deadline, "proposal": None}
     return clocked(told.state, told.now).model_copy(update=update)
 

@@ -1,16 +1,21 @@
 """What changed between two iterations: manifest fields, images, layers, components, vulnerabilities, checks."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from models.content import ContentManifest
+from models.content import ContentManifest, Track
 from models.findings import Finding, FindingStatus
 from models.reports import Differences, ExaminedImage, IterationReport
 from models.scans import ComponentState, ImageReport
+from policies.image_practices import IMAGE
 from policies.vulnerabilities import RULE
 
 _SHORT = 80
+#: of the manifest's fields
+_PRIVATE = re.compile(r"credentials$")
+_NO_PART_OF_AN_EDIT = re.compile(r"^track$|\.source(\.|$)")
 
 
 def differences(
@@ -21,7 +26,12 @@ def differences(
     manifest_before: ContentManifest | None,
     manifest_after: ContentManifest,
 ) -> Differences:
-    """For the second review: only what changed has to be looked at again."""
+    """For the second review: only what changed has to be looked at again.
+
+    A listing edit brings no images: beside a version, only the page and what was found of it is compared.
+    """
+    if manifest_after.track is Track.LISTING:
+        before, images_before = _page_of(before), ()
     old, new = _open(before), _open(after)
     there = {finding.key for finding in after.findings}
     appeared = [finding for key, finding in new.items() if key not in old]
@@ -40,6 +50,18 @@ def differences(
     )
 
 
+def page_in_force(version: ContentManifest, edit: ContentManifest) -> ContentManifest:
+    """The page of a version after the edit that was approved later; the images' sources are the version's."""
+    sources = {tier.name: tier.source for tier in version.tiers}
+    tiers = tuple(tier.model_copy(update={"source": sources.get(tier.name)}) for tier in edit.tiers)
+    return edit.model_copy(update={"tiers": tiers, "track": version.track, "release_notes": version.release_notes})
+
+
+def _page_of(report: IterationReport) -> IterationReport:
+    page = tuple(f for f in report.findings if f.rule != RULE and f.rule.partition(".")[0] != IMAGE.name)
+    return report.model_copy(update={"findings": page, "images": ()})
+
+
 def _open(report: IterationReport) -> dict[str, Finding]:
     return {finding.key: finding for finding in report.findings if finding.status is FindingStatus.OPEN}
 
@@ -52,9 +74,10 @@ def _manifest(before: ContentManifest | None, after: ContentManifest) -> tuple[s
     if before is None:
         return ()
     old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    passed_over = _NO_PART_OF_AN_EDIT if after.track is Track.LISTING else _PRIVATE
     lines = []
     for field in dict.fromkeys((*old, *new)):
-        if field.endswith("credentials"):
+        if passed_over.search(field):
             continue
         if field not in new:
             lines.append(f"{field} removed")

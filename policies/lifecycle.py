@@ -27,7 +27,7 @@ from policies.stages import (
 #: command ids kept to recognise a repeated command
 _REMEMBERED = 100
 #: what those who rejected a submission may not do while its appeal is judged
-_JUDGEMENTS = frozenset({"approve", "request_changes", "reject", "confirm", "decline", "waive", "undo"})
+_JUDGEMENTS = frozenset({"approve", "request_changes", "reject", "confirm", "decline", "waive"})
 #: where a publication that was recalled too late finds the submission
 _RECALLED = frozenset({Stage.READY, Stage.WAITING})
 
@@ -44,7 +44,7 @@ def tell(state: SubmissionState, command: c.Command, standing: Standing, now: da
         raise told.refuse(f"That was about iteration {command.iteration}.")
     if command.release and command.release != state.release:
         raise told.refuse(f"That was about release set {command.release}, which is not under review now.")
-    if state.appealed and command.act in _JUDGEMENTS and command.actor in state.rejected_by:
+    if command.actor in _barred(state, command.act):
         raise told.refuse("An appeal is judged by somebody else than who rejected.")
     change = _JUDGES[type(command)](told, command)
     return change._replace(
@@ -52,6 +52,13 @@ def tell(state: SubmissionState, command: c.Command, standing: Standing, now: da
             update={"revision": state.revision + 1, "seen": (*state.seen, command.id)[-_REMEMBERED:]}
         )
     )
+
+
+def _barred(state: SubmissionState, act: str) -> tuple[str, ...]:
+    """Who has rejected it, and so neither judges its appeal nor undoes what another judge has decided."""
+    if act == "undo" and state.undoable is not None:
+        return state.undoable.rejected_by if state.undoable.appealed else ()
+    return state.rejected_by if state.appealed and act in _JUDGEMENTS else ()
 
 
 def happen(state: SubmissionState, event: e.MachineEvent, now: datetime) -> Change:

@@ -140,8 +140,8 @@ def reply_deadline(state: SubmissionState, reply_by: datetime | None, now: datet
 
 def waits_for_publisher(state: SubmissionState, now: datetime) -> SubmissionState:
     """Changes are asked for: the publisher's term begins."""
-    update = {"responded": False, "appealed": False, "rejected_by": ()}
-    return moved(state, Stage.WAITING, Turn.PUBLISHER, now, changes_deadline(state, now)).model_copy(update=update)
+    waiting = moved(state, Stage.WAITING, Turn.PUBLISHER, now, changes_deadline(state, now))
+    return waiting.model_copy(update={"responded": False})
 
 
 def waits_for_review(state: SubmissionState, reply_by: datetime | None, now: datetime) -> SubmissionState:

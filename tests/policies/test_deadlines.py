@@ -9,7 +9,7 @@ from models import events as e
 from models.errors import NotAllowed
 from models.lifecycle import DeadlineKind, Outcome, Stage, Turn
 from models.policy import Deadlines
-from policies.lifecycle import happen
+from policies.lifecycle import happen, tell
 from tests.policies.samples import (
     CONTENT,
     DAY,
@@ -19,11 +19,13 @@ from tests.policies.samples import (
     Story,
     certifying,
     checking,
+    command,
     expired,
     new,
     publishing,
     ready,
     rejected,
+    standing,
     waiting,
 )
 
@@ -55,6 +57,12 @@ def test_every_later_reply_is_due_in_working_days() -> None:
     assert story.state.deadline is not None
     assert (story.state.deadline.kind, story.state.deadline.due) == (DeadlineKind.REPLY, story.now + 2 * DAY)
     assert story.notices == ("answered",)
+
+
+def test_where_no_calendar_was_asked_the_days_are_counted_as_they_are() -> None:
+    story = waiting(KEY)
+    answer = tell(story.state, command(c.Answer, "pat"), standing("pat"), story.now).state
+    assert answer.remaining(story.now) == 2 * DAY
 
 
 def test_so_is_the_second_iterations_review() -> None:

@@ -320,6 +320,9 @@ def test_a_refusal_says_what_is_possible_for_the_one_who_asked() -> None:
     with pytest.raises(NotAllowed) as refusal:
         waiting().says("mo", c.Approve)
     assert str(refusal.value).endswith("Possible for you now: assign, note, reply, undo.")
+    with pytest.raises(NotAllowed) as refusal:
+        waiting().says("olga", c.ResumeClock)
+    assert str(refusal.value).endswith("Possible for you now: note, pause.")
 
 
 def test_every_command_has_its_stages() -> None:

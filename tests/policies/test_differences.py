@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from models.base import digest_of
-from models.content import ContentManifest, Price, Support
+from models.content import ContentManifest, Price, Support, Track
 from models.findings import Finding, FindingStatus, Level, Verdict
 from models.images import ImageSource
 from models.reports import Differences, ExaminedImage, IterationReport
 from models.scans import Component, ComponentState, ImageReport
-from policies.differences import differences
+from policies.differences import differences, page_in_force
 from policies.vulnerabilities import RULE
 from tests.policies.samples import MONDAY, facts, layer, manifest, tier
 from tests.policies.test_examination import SCANNER
@@ -237,3 +237,45 @@ def test_the_weightiest_is_said_first_and_what_is_cut_off_is_counted() -> None:
     assert lines[-1] == "and 68 more changes"
     assert not found.empty
     assert found.lines(most=1_000)[-1] == "product page: name: a -> b"
+
+
+# --- listing edits ----------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_of_the_page_beside_a_version_changes_the_page_alone() -> None:
+    version = report(finding("image.size"), finding(f"{RULE}:CVE-1"), finding("manifest.icon"), images=[image()])
+    page = {"track": Track.LISTING, "tiers": (tier(source=None),), "short_description": "Shorter."}
+    found = between(
+        version,
+        report(finding("manifest.length")),
+        [scan(OLD, component("django", "1.0"), layers=[b"a"])],
+        [],
+        manifest(),
+        manifest(**page),
+    )
+    short = manifest().short_description
+    assert found == Differences(
+        manifest=(f"short_description: {short} -> Shorter.",),
+        new_findings=("Title of manifest.length",),
+        mended_findings=("Title of manifest.icon",),
+    )
+
+
+def test_a_version_after_an_edit_is_compared_with_the_page_as_it_is_in_force() -> None:
+    version = manifest(release_notes="The first.")
+    edit = manifest(
+        track=Track.LISTING, tiers=(tier(source=None, description="Better."),), short_description="Short.",
+        release_notes="",
+    )  # fmt: skip
+    elsewhere = ImageSource(repository="registry.example/moved", tags=("1.1",))
+    next_ = manifest(
+        short_description="Short.", tiers=(tier(description="Better.", source=elsewhere),), release_notes="The second."
+    )
+    found = between(manifest_before=page_in_force(version, edit), manifest_after=next_)
+    assert found == Differences(
+        manifest=(
+            "tiers.0.source.repository: registry.example/harbour/standard -> registry.example/moved",
+            "tiers.0.source.tags: 1.0 -> 1.1",
+            "release_notes: The first. -> The second.",
+        )
+    )

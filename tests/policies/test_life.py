@@ -32,7 +32,7 @@ DECISIONS = {"approve", "request_changes", "reject", "confirm", "waive"}
 PUBLISHERS = {"ask_waiver", "resubmit", "answer", "appeal", "revive", "publish_without_badge"}
 #: acts after which the side at turn is the same, with the same time left
 STILL = {"note", "assign", "pause", "resume", "waive"}
-JUDGING = {"approve", "request_changes", "reject", "confirm", "decline", "waive", "undo"}
+JUDGING = {"approve", "request_changes", "reject", "confirm", "decline", "waive"}
 KEYS = ("manifest.name:name", "scan.vulnerability:CVE-2024-1:pkg:pypi/x", "image.readable:Standard linux/amd64")
 ASIDES = {"note", "assign", "reply", "pause", "resume"}
 ENDS = {"withdraw", "supersede"}
@@ -188,6 +188,8 @@ class Life(RuleBasedStateMachine):
         assert roles & SUBMISSION_RIGHTS[act]
         if before.appealed and act in JUDGING:
             assert person not in before.rejected_by
+        if act == "undo" and self.before and self.before[0].appealed:
+            assert person not in self.before[0].rejected_by
         if act in ("confirm", "decline"):
             assert before.proposal is not None
             assert person != before.proposal.actor

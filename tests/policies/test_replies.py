@@ -114,10 +114,16 @@ def test_nor_is_its_second_rejection_confirmed_by_one_of_them(kind: type[c.Comma
 
 
 def test_nor_do_they_undo_what_the_judge_decided() -> None:
-    story = rejected().says("pat", c.Appeal).says("mia", c.Approve)
-    with pytest.raises(NotAllowed, match="judged by somebody else"):
-        story.says("mo", c.Undo)
-    assert story.says("mia", c.Undo).state.appealed
+    again = rejected().says("pat", c.Appeal).says("mia", c.Reject).says("sue", c.Confirm)
+    for story in (
+        *(rejected().says("pat", c.Appeal).says("mia", kind) for kind in (c.Approve, c.RequestChanges)),
+        again,
+    ):
+        for person in ("mo", "sam"):
+            with pytest.raises(NotAllowed, match="judged by somebody else"):
+                story.says(person, c.Undo)
+        assert story.says("mia", c.Undo).state.appealed
+        assert story.state.rejected_by == ("mo", "sam")
 
 
 def test_who_rejected_may_still_note_what_the_judge_should_know() -> None:
