@@ -1,5 +1,6 @@
 """`wharfinger gc`: what nothing needs any more is deleted."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -28,7 +29,9 @@ async def gc(
         done = await collect.collect(database, blobs, plan, dry_run=dry_run)
         links = await _expired_links(database, now, dry_run)
     cache = BlobCache(settings.home / "blob-cache")
-    trimmed = await collect.trim_cache(cache.folder, keeping.scanner_cache_bytes, dry_run=dry_run)
+    trimmed = await collect.trim_cache(cache.folder, keeping.scanner_cache_bytes, dry_run=True)
+    if not dry_run:
+        await asyncio.to_thread(cache.trim, keeping.scanner_cache_bytes)
     if json_:
         write_json(
             {

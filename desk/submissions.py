@@ -95,6 +95,9 @@ async def submit(
         )
     told = new.model_copy(update={"product": product.id, "content": content})
     answer = await _hand_over(hub, told, f"{name}/{slug}")
+    async with hub.database.transaction() as session:
+        # its process records the same in a moment; who has just been told the number may ask for it at once
+        await submissions.numbered(session, new.id, answer.number)
     return Accepted(
         submission=new.id,
         product=product.id,

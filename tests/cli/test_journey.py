@@ -12,7 +12,7 @@ from models.lifecycle import Stage
 from models.products import ListingStatus
 from store import people, products, tokens
 from tests.cli.conftest import Shell
-from tests.desk.hubs import MODERATOR, SECOND, eventually, icon, layout, reached, with_sources, write_sample
+from tests.desk.hubs import MODERATOR, SECOND, eventually, icon, layout, reached, verified, with_sources, write_sample
 from tests.parts.presence import needs
 from tests.web.conftest import browsing
 from web.app import make_app
@@ -65,9 +65,9 @@ async def test_a_product_is_applied_for_submitted_mended_published_held_revoked_
         "publisher", "verify", "harbour-ledgers", "ask", "--as", MODERATOR, "--text", "Who are you?"
     )
     assert asked["status"] == "more_information"
-    answered = await shell("publisher", "answer", "harbour-ledgers", "--as", ADA, "--text", "A harbour.")
-    assert "submitted · turn: the moderators'" in answered.stdout
-    assert "approved" in (await shell(*verify)).stdout
+    answered = await shell.json("publisher", "answer", "harbour-ledgers", "--as", ADA, "--text", "A harbour.")
+    assert answered["status"] == "submitted"
+    assert "approved · turn: the publisher's" in (await shell(*verify)).stdout
     shown = await shell.json("publisher", "show", "harbour-ledgers")
     assert shown["publisher"]["members"] == [ADA]
     assert {event["event"] for event in shown["events"]} >= {"apply", "confirm_email", "ask_information"}
@@ -95,8 +95,11 @@ async def test_a_product_is_applied_for_submitted_mended_published_held_revoked_
     assert (again["iteration"], again["stage"]) == (2, "onboarding")
     await reached(hub, submitted["submission"], Stage.READY)
     page = await shell.json("status", ledger)
-    assert len(page["differences"]["mended_findings"]) == 2
-    assert any("openssl" in line for line in page["differences"]["components"])
+    since = page["comparison"]["previous"]
+    assert since["iteration"] == 1
+    assert len(since["differences"]["mended_findings"]) == 2
+    assert any("openssl" in line for line in since["differences"]["components"])
+    assert "Changed since iteration 1" in (await shell("status", ledger)).stdout
 
     approved = await shell.json("decide", ledger, "approve", "--as", MODERATOR)
     assert approved["stage"] == "publishing"
@@ -142,11 +145,11 @@ async def holds_and_revocations(hub: Hub, shell: Shell) -> None:
     declined = await shell.json("product", "decline", *product, SECOND)
     assert declined["proposal"] is None
     await shell("product", "hold", *product, MODERATOR, *why)
-    await shell("product", "undo", *product, MODERATOR)
+    assert (await shell.json("product", "undo", *product, MODERATOR))["proposal"] is None
     await shell("product", "hold", *product, MODERATOR, *why)
     assert "hold · turn: the publisher's" in (await shell("product", "confirm", *product, SECOND)).stdout
     await listed(hub, "ledger", ListingStatus.HOLD)
-    await shell("product", "revoke", *product, MODERATOR, *why)
+    assert (await shell.json("product", "revoke", *product, MODERATOR, *why))["proposal"]["act"] == "revoke"
     assert (await shell.json("product", "confirm", *product, SECOND))["status"] == "revoked"
     await listed(hub, "ledger", ListingStatus.REVOKED)
     assert (await shell.json("product", "recover", *product, MODERATOR))["status"] == "published"
@@ -160,6 +163,21 @@ async def holds_and_revocations(hub: Hub, shell: Shell) -> None:
     assert (await shell.json("product", "list", "--publisher", "harbour-ledgers"))["total"] == 1
     assert "harbour-ledgers/ledger" in (await shell("product", "list", "--status", "published")).stdout
     assert "There is no product yet" in (await shell("product", "list", "--status", "hold")).stdout
+
+
+async def test_a_submission_is_superseded_and_withdrawn(hub: Hub, hub_shell: Shell, tmp_path: Path) -> None:
+    publisher = await verified(hub)
+    write_sample(tmp_path / "crane", repository=f'repository = "oci:{tmp_path}"')
+    submit = ("submit", "crane", "--as", publisher.email, "--publisher", publisher.slug)
+    first = await hub_shell.json(*submit)
+    second = (await hub_shell(*submit)).stdout
+    assert "Submitted crane/2" in second
+    assert f"It takes the place of submission {first['submission']}." in second
+    withdrawn = await hub_shell.json("withdraw", f"{publisher.slug}/crane/2", "--as", publisher.email)
+    assert (withdrawn["stage"], withdrawn["turn"]) == ("withdrawn", "nobody")
+    await reached(hub, first["submission"], Stage.SUPERSEDED)
+    ended = await hub_shell.json("queue", "--ended", "--publisher", publisher.slug)
+    assert {item["status"] for item in ended["items"]} == {"superseded", "withdrawn"}
 
 
 async def test_private_sources_are_asked_for_their_password_and_it_is_shown_nowhere(

@@ -245,7 +245,7 @@ async def test_an_application_is_asked_answered_and_its_profile_amended(hub: Hub
             hub, publisher.publisher, AskInformation(id=new_id(), actor=moderator, text="Who are you?")
         )
     better = profile(f"Better {publisher.slug}", icon()).model_copy(update={"email": publisher.email})
-    change = ChangeProfile(id=new_id(), actor=publisher.person, profile="")
+    change = ChangeProfile(id=new_id(), actor=publisher.person, profile="replaced")
     changed = await publishers.amend(hub, publisher.publisher, better, icon(), change)
     assert changed.profile == digest_of(canonical_json(better))
     with pytest.raises(InvalidManifest):
