@@ -4,14 +4,19 @@ A command comes as an update (console, command line) or as a signal of the same 
 when the inbox is drained.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from models.base import Message
 
+#: an id or a digest, as a message names it: what is neither, no database has to understand
+Name = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+
 #: characters of a message to the other side; longer texts belong into an attachment or the documentation
 LONGEST_TEXT = 4_000
+#: characters of a finding's key
+LONGEST_KEY = 8_000
 
 
 class Command(Message):
@@ -23,10 +28,10 @@ class Command(Message):
     #: name of the update and of the signal
     act: ClassVar[str] = ""
 
-    id: str
-    actor: str
+    id: Name
+    actor: Name
     iteration: int | None = None
-    release: str = ""
+    release: str = Field(default="", max_length=200)
     text: str = Field(default="", max_length=LONGEST_TEXT)
 
     @field_validator("text", mode="before")
@@ -71,22 +76,22 @@ class Waive(Command):
     """A finding does not hold the item up. `waiver` is the digest of the stored waiver."""
 
     act: ClassVar[str] = "waive"
-    finding: str
-    waiver: str
+    finding: str = Field(max_length=LONGEST_KEY)
+    waiver: Name
 
 
 class AskWaiver(Command):
     """The publisher asks for a waiver of one finding."""
 
     act: ClassVar[str] = "ask_waiver"
-    finding: str
+    finding: str = Field(max_length=LONGEST_KEY)
 
 
 class Resubmit(Command):
     """A mended submission: `content` is the digest of the stored content manifest. Starts the next iteration."""
 
     act: ClassVar[str] = "resubmit"
-    content: str
+    content: Name
 
 
 class Answer(Command):
@@ -115,7 +120,7 @@ class Supersede(Command):
     """A newer submission of the same product and track (`by`) takes the place of this one."""
 
     act: ClassVar[str] = "supersede"
-    by: str
+    by: Name
 
 
 class PauseClock(Command):
@@ -136,7 +141,7 @@ class Assign(Command):
     """`to` is a person's id; empty for nobody."""
 
     act: ClassVar[str] = "assign"
-    to: str = ""
+    to: Name | Literal[""] = ""
 
 
 class Note(Command):
@@ -220,7 +225,7 @@ class GiveInformation(Command):
     """The publisher answers; `profile` is the digest of the stored, amended profile, empty when it did not change."""
 
     act: ClassVar[str] = "give_information"
-    profile: str = ""
+    profile: Name | Literal[""] = ""
 
 
 class DeclinePublisher(Command):
@@ -235,7 +240,7 @@ class ChangeProfile(Command):
     """An approved publisher changes its profile; `profile` is the digest of the stored one."""
 
     act: ClassVar[str] = "change_profile"
-    profile: str
+    profile: Name
 
 
 PUBLISHER_COMMANDS: tuple[type[Command], ...] = (

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.base import Message
+from models.commands import Name
 from models.content import Track
 from models.lifecycle import Proposal
 from models.policy import Remediation
@@ -99,10 +100,10 @@ class Submitted(Message):
 class NewSubmission(Message):
     """Tells a product of a new submission whose content is stored already."""
 
-    id: str
-    actor: str
-    publisher: str
-    product: str
-    content: str
+    id: Name
+    actor: Name
+    publisher: Name
+    product: Name
+    content: Name
     track: Track = Track.VERSION
     certify: bool = False

@@ -1,8 +1,10 @@
 """The inbox: commands come as updates or as signals of the same name, and are judged when the inbox is drained."""
 
 import asyncio
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
@@ -104,15 +106,16 @@ def _update(command: type[Command], answer: type[A]) -> Callable[..., Any]:
         result: A = await self.inbox.answered(told)
         return result
 
-    handler: Callable[..., Any] = _typed(update, command, answer)
+    handler = takes(command)(_typed(update, command, answer))
     return workflow.update(name=command.act, description=_says(command))(handler)
 
 
-def _signal(command: type[Command]) -> Callable[..., None]:
+def _signal(command: type[Command]) -> Callable[..., Any]:
     def signal(self: Any, told: Command) -> None:
         self.inbox.put(told)
 
-    return workflow.signal(name=command.act, description=_says(command))(_typed(signal, command, None))
+    handler = takes(command)(_typed(signal, command, None))
+    return workflow.signal(name=command.act, description=_says(command))(handler)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,3 +129,34 @@ def _typed(handler: F, command: type[Command], answer: type[Message] | None) -> 
 
 def _says(command: type[Command]) -> str:
     return (command.__doc__ or command.act).split("\n", 1)[0]
+
+
+def takes(kind: type[object]) -> Callable[[F], F]:
+    """A handler of exactly one message of this kind. Nothing, null or several of them never reach it.
+
+    The data converter refuses what it cannot read, but it lets these through, and a handler that stumbles over one
+    would fail its task again and again: nobody could tell the process anything any more. An update answers with an
+    error; a signal is dropped and logged, as the SDK does with what it cannot read.
+    """
+
+    def decorate(handler: F) -> F:
+        if inspect.iscoroutinefunction(handler):
+
+            @functools.wraps(handler)
+            async def update(self: Any, *letters: object) -> Any:
+                if len(letters) != 1 or not isinstance(letters[0], kind):
+                    raise ApplicationError(f"That is no {kind.__name__}.", type="InvalidCommand", non_retryable=True)
+                return await handler(self, *letters)
+
+            return cast(F, update)
+
+        @functools.wraps(handler)
+        def signal(self: Any, *letters: object) -> None:
+            if len(letters) == 1 and isinstance(letters[0], kind):
+                handler(self, *letters)
+            else:
+                workflow.logger.warning("a signal that is no %s is dropped", kind.__name__)
+
+        return cast(F, signal)
+
+    return decorate

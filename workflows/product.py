@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from models.work import Admission, ListingOrder, ProductStart, PublicationDone, SubmissionStart
     from policies import product as life
     from workflows import search_attributes
-    from workflows.inbox import Inbox, told_by
+    from workflows.inbox import Inbox, takes, told_by
     from workflows.perseverance import Beside, cancelled, has_succeeded, persistently, root_cause
     from workflows.submission import SubmissionWorkflow
     from workflows.trail import Trail, entry_of
@@ -273,6 +273,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     # --- what others tell and ask ---------------------------------------------------------------------------------
 
     @workflow.update
+    @takes(NewSubmission)
     async def submit(self, new: NewSubmission) -> Submitted:
         """A new submission whose content is stored; answers its number."""
         arrival = _Arrival(new)
@@ -280,18 +281,21 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         return await arrival.answered()
 
     @workflow.signal
+    @takes(PublicationOrder)
     def publish(self, order: PublicationOrder) -> None:
         """An approved submission asks to be published."""
         self._state = life.order(self._state, order)
         self._show()
 
     @workflow.signal
+    @takes(str)
     def recall(self, submission: str) -> None:
         """The approval was undone: not to be published if that is still possible."""
         self._state = life.recall(self._state, submission)
         self._show()
 
     @workflow.signal
+    @takes(str)
     def submission_closed(self, submission: str) -> None:
         """Withdrawn or closed for good."""
         self._state = life.closed(self._state, submission)

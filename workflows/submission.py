@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from policies import lifecycle, words
     from policies.stages import Change
     from workflows import search_attributes
-    from workflows.inbox import Inbox, told_by
+    from workflows.inbox import Inbox, takes, told_by
     from workflows.perseverance import Beside, cancelled, persistently
     from workflows.scan import ScanWorkflow
     from workflows.trail import Trail, entry_of
@@ -248,11 +248,13 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
     # --- what others tell and ask -------------------------------------------------------------------------------
 
     @workflow.signal
+    @takes(e.Published)
     def published(self, event: e.Published) -> None:
         """The product has published this submission."""
         self._events.append(event)
 
     @workflow.signal
+    @takes(e.PublicationFailed)
     def publication_failed(self, event: e.PublicationFailed) -> None:
         """The product could not publish it, and trying again cannot help."""
         self._events.append(event)

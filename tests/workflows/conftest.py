@@ -42,6 +42,31 @@ async def opened(client: Client, database: Database, folder: Path, images: Path)
         await database.close()
 
 
+@pytest.fixture(scope="session")
+async def real_house(
+    temporal_client: Client,  # noqa: F811
+    sqlite_template: Path,  # noqa: F811
+    images: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[House]:
+    """On Temporal's dev server, one for all: the task queues have fixed names, so two houses would mix their work."""
+    folder = tmp_path_factory.mktemp("house")
+    path = folder / "wharfinger.sqlite"
+    path.write_bytes(sqlite_template.read_bytes())
+    async with opened(temporal_client, Database(path), folder, images) as house:
+        yield house
+
+
+@pytest.fixture
+async def harbour(request: pytest.FixtureRequest, real_house: House) -> AsyncIterator[House]:
+    """The house on the dev server, with the stand-ins as they were."""
+    real_house.known.clear()
+    yield real_house
+    real_house.scans.reset()
+    real_house.quay.reset()
+    await keep(request, real_house)
+
+
 @pytest.fixture
 async def house(
     request: pytest.FixtureRequest,
@@ -54,6 +79,11 @@ async def house(
     path.write_bytes(sqlite_template.read_bytes())
     async with opened(time_skipping.client, Database(path), tmp_path, images) as house:
         yield house
+    await keep(request, house)
+
+
+async def keep(request: pytest.FixtureRequest, house: House) -> None:
+    """Every history of the test replays; some are written down."""
     happened = await histories.of(house.client, house.known)
     await histories.replay(STORIES, happened)
     for mark in request.node.iter_markers("history"):

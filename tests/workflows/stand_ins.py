@@ -72,8 +72,18 @@ class StoredScans:
     gate: Gate = field(default_factory=Gate)
     #: raised by the next scans, one each
     failures: deque[Exception] = field(default_factory=deque)
+    begun: list[ImageOrder] = field(default_factory=list)
     scanned: list[ImageOrder] = field(default_factory=list)
     cancelled: list[ImageOrder] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Nothing was ever scanned."""
+        self.weaknesses, self.problem = (), ""
+        self.failures.clear()
+        self.begun.clear()
+        self.scanned.clear()
+        self.cancelled.clear()
+        self.gate.open.set()
 
     @activity.defn
     async def images_to_scan(self, order: IterationOrder) -> ImagesToScan:
@@ -96,6 +106,7 @@ class StoredScans:
 
     @activity.defn
     async def scan_image(self, order: ImageOrder) -> ImageScanned:
+        self.begun.append(order)
         try:
             await self.gate.passed()
         except asyncio.CancelledError:
@@ -133,6 +144,14 @@ class Quay:
     deaf: bool = False
     published: list[PublicationOrder] = field(default_factory=list)
     listed: list[ListingOrder] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Nothing was ever brought here."""
+        self.problem, self.deaf = "", False
+        self.failures.clear()
+        self.published.clear()
+        self.listed.clear()
+        self.gate.open.set()
 
     @activity.defn
     async def publish(self, order: PublicationOrder) -> PublicationDone:
