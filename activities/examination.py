@@ -1,4 +1,4 @@
-"""Examination: all the rules over one iteration, its report stored, its difference from the one before."""
+"""Examination: all the rules over one iteration, its report stored, and what changed since earlier ones."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from models.events import Examined
 from models.images import ReleaseSet
 from models.lifecycle import Outcome
 from models.publishers import PublisherProfile
-from models.reports import IterationReport
+from models.reports import ChangesSince, Comparison, IterationReport
 from models.scans import ImageReport
 from models.work import Examination
 from policies import working_days
-from policies.differences import differences
+from policies.differences import differences, page_in_force
 from policies.examination import examine, outcome_of
 from store import contents, submissions, waivers
 from store import policies as policy_rows
@@ -43,7 +43,10 @@ class Examiner:
             profile = await submissions.profile_of(session, submission)
             granted = await waivers.in_force(session, submission.product, submission.publisher, now)
             accepted = await submissions.accepted_findings(session, submission.product)
-            before = await submissions.iteration_before(session, submission, order.iteration)
+            earlier = (
+                await submissions.previous_iteration(session, submission, order.iteration),
+                await submissions.approved_before(session, submission, order.iteration),
+            )
         if manifest is None or profile is None:
             raise RowMissing(f"Content of submission {order.submission} is not in the database.")
         release = await self.blobs.get_message(ReleaseSet, order.release) if order.release else None
@@ -66,7 +69,9 @@ class Examiner:
         )
         outcome = outcome_of(report).model_copy(update={"reply_by": working_days.reply_by(now, policy.deadlines)})
         digest = await self.blobs.put_message(report)
-        changes, difference = await self._difference(before, report, reports, manifest)
+        previous, approved = [await self._since(each, report, reports, manifest) for each in earlier]
+        nearest = previous or approved
+        difference = await self.blobs.put_message(Comparison(previous=previous, approved=approved)) if nearest else ""
         async with self.database.transaction() as session:
             await policy_rows.keep(session, policy, now)
             await submissions.save_iteration(
@@ -81,7 +86,7 @@ class Examiner:
                 report=digest,
                 image_reports=examination.reports,
                 difference=difference,
-                changes=changes,
+                changes=nearest.differences.lines() if nearest else (),
                 at=now,
             )
         return outcome
@@ -96,24 +101,32 @@ class Examiner:
                 continue
         return pictures
 
-    async def _difference(
+    async def _since(
         self,
         before: submissions.Examined | None,
         report: IterationReport,
         reports: list[ImageReport],
         manifest: ContentManifest,
-    ) -> tuple[tuple[str, ...], str]:
-        """What changed since the latest approved or, failing that, previous iteration: in words, and stored."""
+    ) -> ChangesSince | None:
+        """What changed since an earlier iteration: manifest fields, layers, components, vulnerabilities, checks."""
         if before is None:
-            return (), ""
+            return None
         async with self.database.session() as session:
             manifest_before = await contents.find(session, ContentManifest, before.content)
+            edit = await contents.find(session, ContentManifest, before.page)
+        if manifest_before and edit:
+            manifest_before = page_in_force(manifest_before, edit)
         report_before = await self.blobs.get_message(IterationReport, before.report)
         reports_before = [await self.blobs.get_message(ImageReport, digest) for digest in before.image_reports]
         found = await asyncio.to_thread(
             differences, report_before, report, reports_before, reports, manifest_before, manifest
         )
-        return found.lines(), await self.blobs.put_message(found)
+        return ChangesSince(
+            submission=before.submission,
+            number=before.submission_number,
+            iteration=before.number,
+            differences=found,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from models.addresses import submission_address
 from models.errors import NotAllowed, NotFound, ToolFailed
 from models.findings import Finding, FindingStatus, Level
 from models.publishers import Role
-from models.reports import Differences, IterationReport
+from models.reports import ChangesSince, Comparison, IterationReport
 from models.tables import NoticeStatus
 from store import outbox, people, submissions
 from store.blobs import Blobs
@@ -40,7 +40,7 @@ class Page:
     submission: SubmissionView
     events: list[EventView]
     report: IterationReport | None = None
-    differences: Differences | None = None
+    comparison: Comparison | None = None
     #: mails that nobody has got; for staff
     undelivered: tuple[DeliveryView, ...] = ()
     #: why a report that should be there is not
@@ -110,18 +110,18 @@ def _redacted(view: SubmissionView) -> SubmissionView:
 
 
 async def _with_reports(page: Page, blobs: Blobs) -> Page:
-    """The stored report and differences of the latest iteration. What cannot be read is said, and the rest shown."""
+    """The stored report and comparison of the latest iteration. What cannot be read is said, and the rest shown."""
     latest, trouble = page.latest, []
     report: IterationReport | None = None
-    differences: Differences | None = None
+    comparison: Comparison | None = None
     try:
         if latest and latest.report:
             report = await blobs.get_message(IterationReport, latest.report)
         if latest and latest.difference:
-            differences = await blobs.get_message(Differences, latest.difference)
+            comparison = await blobs.get_message(Comparison, latest.difference)
     except (NotFound, ToolFailed) as missing:
         trouble.append(str(missing))
-    return Page(page.submission, page.events, report, differences, page.undelivered, tuple(trouble))
+    return Page(page.submission, page.events, report, comparison, page.undelivered, tuple(trouble))
 
 
 async def _show_changes(page: Page, look: Look) -> Page:
@@ -164,7 +164,8 @@ def _sections(page: Page) -> Iterator[RenderableType]:
         settled = [f for f in page.latest.findings if f.status is not FindingStatus.OPEN]
         yield from _section(f"Open findings: {len(open_)}", _findings(open_))
         yield from _section(f"Waived or accepted: {len(settled)}", _grid((f.status, f.title, f.where) for f in settled))
-    yield from _section("Changed since the iteration before", _changes(page))
+    for title, changes in _changes(page):
+        yield from _section(f"Changed since {title}", _grid((line,) for line in changes))
     for trouble in page.trouble:
         yield Text(f"\n{trouble}", style="red")
     yield from _section("Timeline", _grid(timeline(page.events)))
@@ -250,14 +251,27 @@ def _findings(findings: Iterable[Finding]) -> Table:
     return grid
 
 
-def _changes(page: Page) -> Table:
-    if page.differences is not None:
-        lines = list(page.differences.lines())
-        if page.differences.still_open:
-            lines.append(f"still open as before: {page.differences.still_open}")
-    else:
-        lines = list(page.latest.changes) if page.latest else []
-    return _grid((line,) for line in lines)
+def _changes(page: Page) -> Iterator[tuple[str, Iterable[str]]]:
+    """Since the previous iteration, and since the last approved one."""
+    if page.comparison is None:
+        if page.latest:
+            yield "an earlier iteration", page.latest.changes
+        return
+    previous, approved = page.comparison.previous, page.comparison.approved
+    if previous:
+        yield f"iteration {previous.iteration}" if previous.iteration else "the iteration before", _lines(previous)
+    if approved and not (previous and _is_the_same(previous, approved)):
+        yield f"what was approved last: #{approved.number or '?'}, iteration {approved.iteration}", _lines(approved)
+
+
+def _is_the_same(one: ChangesSince, other: ChangesSince) -> bool:
+    return (one.submission, one.iteration) == (other.submission, other.iteration)
+
+
+def _lines(since: ChangesSince) -> Iterator[str]:
+    yield from since.differences.lines()
+    if since.differences.still_open:
+        yield f"still open as before: {since.differences.still_open}"
 
 
 def _grid(rows: Iterable[Iterable[object]]) -> Table:

@@ -1,6 +1,9 @@
 """Reports of an iteration: what every check said, and what changed since. Stored, and shown to both sides."""
 
 from datetime import datetime
+from typing import Any
+
+from pydantic import model_validator
 
 from models.base import Message
 from models.findings import Finding, Verdict
@@ -89,3 +92,27 @@ class Differences(Message):
         if len(lines) > most:
             lines[most - 1 :] = [f"and {len(lines) - most + 1} more changes"]
         return tuple(lines)
+
+
+class ChangesSince(Message):
+    """What changed since one earlier iteration; `number` is that of its submission within the product."""
+
+    submission: str = ""
+    number: int = 0
+    iteration: int = 0
+    differences: Differences
+
+
+class Comparison(Message):
+    """An iteration beside the previous one of its submission, and beside the last approved one of its product."""
+
+    previous: ChangesSince | None
+    approved: ChangesSince | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former(cls, stored: Any) -> Any:
+        """Earlier versions stored bare differences, and did not say from what."""
+        if isinstance(stored, dict) and stored.keys().isdisjoint(cls.model_fields):
+            return {"previous": {"differences": stored}, "approved": None}
+        return stored

@@ -165,9 +165,9 @@ class IterationRow(SQLModel, table=True):
     release: str = ""
     policy: str = ""
     outcome: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
-    #: digest of the stored difference from the previous iteration; empty for a first one
+    #: digest of the stored comparison with the previous and the last approved iteration; empty when there is none
     difference: str = ""
-    #: the same in words, a line each
+    #: in words, a line each: since the previous iteration, of a first one since the last approved one
     changes: list[str] = Field(default_factory=list, sa_type=Json)
     #: digest of the stored report of all rules
     report: str = ""

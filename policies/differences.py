@@ -158,6 +158,9 @@ def _layers(
 
 
 def _components(before: Sequence[ImageReport], after: Sequence[ImageReport]) -> tuple[str, ...]:
+    """Where no image could be read, nothing is known of components: they are neither new nor removed."""
+    if not before or not after:
+        return ()
     old, new = _versions(before), _versions(after)
     lines = []
     for name in sorted(old.keys() | new.keys()):

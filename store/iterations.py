@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.content import Track
 from models.findings import Finding, FindingStatus
 from models.lifecycle import Outcome
 from models.tables import FindingRow, IterationRow, ProductRow, SubmissionRow
@@ -17,14 +18,20 @@ from store.views import IterationView, SubmissionView
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An earlier iteration that a new one is compared with: digests of what is stored of it."""
+    """An earlier iteration that a new one is compared with: digests of what is stored of it.
+
+    `page` is the content of a listing edit that was approved after it; empty when there is none.
+    """
 
     submission: str
+    #: of the submission, within its product
+    submission_number: int
     number: int
     content: str
     release: str
     report: str
     image_reports: tuple[str, ...]
+    page: str = ""
 
 
 async def save_iteration(
@@ -122,22 +129,44 @@ async def findings(session: AsyncSession, submission: str, iteration: int) -> li
     return [Finding.model_validate(row.finding) for row in rows.all()]
 
 
-async def iteration_before(session: AsyncSession, submission: SubmissionView, number: int) -> Examined | None:
-    """What iteration `number` is compared with: the one before it; for a first one, the product's last approved one.
-
-    That is of the same track: a listing edit has no images to compare. None when there is nothing to compare with.
-    """
-    previous = (
+async def previous_iteration(session: AsyncSession, submission: SubmissionView, number: int) -> Examined | None:
+    """The one before iteration `number` of the same submission; None for a first one."""
+    statement = (
         select(IterationRow)
         .where(IterationRow.submission == submission.id, IterationRow.number < number)
         .order_by(col(IterationRow.number).desc())
     )
-    row = (await session.exec(previous.limit(1))).first()
-    if row is None:
-        row = await _last_approved(session, submission.product, submission)
-    if row is None:
-        return None
-    return Examined(row.submission, row.number, row.content, row.release, row.report, tuple(row.reports))
+    row = (await session.exec(statement.limit(1))).first()
+    return _examined(row, submission.number) if row else None
+
+
+async def approved_before(session: AsyncSession, submission: SubmissionView, number: int) -> Examined | None:
+    """The latest approved iteration of the product before iteration `number` of this submission; None without any.
+
+    A version is compared with the latest approved version, and its page with that of an edit that was approved since.
+    An edit is compared with whatever was approved last.
+    """
+    page = ""
+    for row, earlier in await _approved(session, submission.product):
+        if row.submission == submission.id and row.number >= number:
+            continue
+        if submission.track in (Track.LISTING, earlier.track):
+            return _examined(row, earlier.number, page)
+        page = page or row.content
+    return None
+
+
+def _examined(row: IterationRow, submission_number: int | None, page: str = "") -> Examined:
+    return Examined(
+        submission=row.submission,
+        submission_number=submission_number or 0,
+        number=row.number,
+        content=row.content,
+        release=row.release,
+        report=row.report,
+        image_reports=tuple(row.reports),
+        page=page,
+    )
 
 
 async def accepted_findings(session: AsyncSession, product: str) -> frozenset[str]:
@@ -147,10 +176,10 @@ async def accepted_findings(session: AsyncSession, product: str) -> frozenset[st
     """
     keys: set[str] = set()
     seen = set()
-    for row, track in await _approved(session, product):
-        if track in seen:
+    for row, submission in await _approved(session, product):
+        if submission.track in seen:
             continue
-        seen.add(track)
+        seen.add(submission.track)
         rows = await session.exec(
             select(FindingRow).where(
                 FindingRow.submission == row.submission,
@@ -168,19 +197,12 @@ async def live_release(session: AsyncSession, product: str) -> str:
     return row.release if row else ""
 
 
-async def _last_approved(session: AsyncSession, product: str, submission: SubmissionView) -> IterationRow | None:
-    for row, track in await _approved(session, product):
-        if track is submission.track and row.submission != submission.id:
-            return row
-    return None
-
-
-async def _approved(session: AsyncSession, product: str) -> list[tuple[IterationRow, str]]:
-    """Approved iterations of a product with their tracks, the latest first."""
+async def _approved(session: AsyncSession, product: str) -> list[tuple[IterationRow, SubmissionRow]]:
+    """Approved iterations of a product with their submissions, the latest first."""
     rows = await session.exec(
         select(IterationRow, SubmissionRow)
         .join(SubmissionRow, col(SubmissionRow.id) == col(IterationRow.submission))
         .where(SubmissionRow.product == product, col(IterationRow.approved_at).is_not(None))
         .order_by(col(IterationRow.approved_at).desc(), col(IterationRow.number).desc(), col(IterationRow.submission))
     )
-    return [(row, submission.track) for row, submission in rows.all()]
+    return list(rows.all())

@@ -23,10 +23,11 @@ from store.database import insert_new
 from store.iterations import (
     Examined,
     accepted_findings,
+    approved_before,
     findings,
-    iteration_before,
     iterations,
     live_release,
+    previous_iteration,
     save_iteration,
 )
 from store.trail import shown as trail
@@ -35,15 +36,16 @@ from store.views import Page, SubmissionView
 __all__ = (
     "Examined",
     "accepted_findings",
+    "approved_before",
     "create",
     "find",
     "findings",
     "forget",
     "get",
-    "iteration_before",
     "iterations",
     "live_release",
     "numbered",
+    "previous_iteration",
     "profile_of",
     "queue",
     "save_iteration",

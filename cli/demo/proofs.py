@@ -21,7 +21,7 @@ from cli.demo.images import PLATFORMS, TIERS
 from desk.hub import Hub
 from models.images import ReleaseSet
 from models.notices import NoticeKind as N
-from models.reports import Differences, IterationReport
+from models.reports import Comparison, IterationReport
 from models.scans import ImageReport
 from models.tables import NoticeStatus
 from store import listings, outbox
@@ -151,7 +151,12 @@ class Evidence:
     async def _difference(self) -> str:
         second = self._iteration(2)
         _require(bool(second.difference), "no difference is stored")
-        difference = await self.hub.blobs.get_message(Differences, second.difference)
+        comparison = await self.hub.blobs.get_message(Comparison, second.difference)
+        if comparison.previous is None:
+            raise Refuted("it is not compared with the first iteration")
+        _require(comparison.previous.iteration == 1, f"it is compared with iteration {comparison.previous.iteration}")
+        _require(comparison.approved is None, "something was approved before, it says")
+        difference = comparison.previous.differences
         _require(not difference.empty, "the stored difference is empty")
         report = await self.hub.blobs.get_message(IterationReport, second.report)
         return (

@@ -6,13 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from models.base import digest_of
 from models.findings import Finding, FindingStatus, Level, Severity, Verdict
 from models.lifecycle import Outcome, Stage
 from models.notices import NoticeKind
 from models.recording import Entry
-from models.reports import Differences, ExaminedImage, IterationReport
+from models.reports import ChangesSince, Comparison, Differences, ExaminedImage, IterationReport
+from models.tables import IterationRow
 from store import outbox, submissions
 from store.blobs import Blobs
 from tests.cli.conftest import Shell
@@ -55,7 +57,11 @@ async def reviewed(home: Path, crane: Harbour) -> Harbour:
     findings = (LABELS, WAIVED, ROOT, ROOT.model_copy(update={"key": "other", "where": "Free linux/arm64"}), JINJA)
     report = IterationReport(verdict=Verdict.FAILED, at=MONDAY, policy="p", findings=findings, images=(image,))
     differences = Differences(new_vulnerabilities=("CVE-2019-10906 in Jinja2 2.10",), still_open=3)
-    stored, difference = await blobs.put_message(report), await blobs.put_message(differences)
+    comparison = Comparison(
+        previous=ChangesSince(submission=crane.submission, number=1, iteration=1, differences=differences),
+        approved=ChangesSince(submission="s-7", number=7, iteration=2, differences=Differences(images=("Free: new",))),
+    )
+    stored, difference = await blobs.put_message(report), await blobs.put_message(comparison)
     async with crane.database.transaction() as session:
         for number in (1, 2):
             await submissions.save_iteration(
@@ -102,7 +108,10 @@ async def test_a_publisher_sees_what_is_wrong_how_to_mend_it_and_by_when(shell: 
         "vulnerability:CVE-2019-10906",
         "Waived or accepted: 1",
         "new vulnerability: CVE-2019-10906 in Jinja2 2.10",
+        "Changed since iteration 1",
         "still open as before: 3",
+        "Changed since what was approved last: #7, iteration 2",
+        "image: Free: new",
         "Mend [it].",
         "answered",
     ):
@@ -131,7 +140,7 @@ async def test_a_stranger_sees_nothing(shell: Shell, reviewed: Harbour) -> None:
 
 async def test_the_document_is_complete(shell: Shell, reviewed: Harbour) -> None:
     own, staff = await shell.json("status", "crane/1"), await shell.json("status", "crane/1", "--as", "mo@hub.example")
-    assert set(own) == {"submission", "events", "report", "differences", "undelivered", "trouble"}
+    assert set(own) == {"submission", "events", "report", "comparison", "undelivered", "trouble"}
     assert own["submission"]["turn"] == "publisher"
     assert own["submission"]["overdue"] is False
     assert own["submission"]["manifest"]["tiers"][0]["source"]["tags"] == ["1.0"]
@@ -139,12 +148,35 @@ async def test_the_document_is_complete(shell: Shell, reviewed: Harbour) -> None
     finding = own["submission"]["iterations"][1]["findings"][4]
     assert (finding["severity"], finding["fixed_version"], finding["inherited"]) == ("critical", "2.10.1", False)
     assert own["report"]["images"][0]["components"] == 310
-    assert own["differences"]["still_open"] == 3
+    assert own["comparison"]["previous"]["differences"]["still_open"] == 3
+    assert own["comparison"]["approved"]["number"] == 7
     assert [event["event"] for event in own["events"]] == ["request_changes", "answer"]
     assert (own["submission"]["assignee"], own["submission"]["snapshot"]["assignee"]) == ("", "")
     assert [event["event"] for event in staff["events"]] == ["note", "request_changes", "approve", "answer"]
     assert staff["submission"]["assignee"] == reviewed.moderator
     assert staff["undelivered"][0]["last_error"] == "550 no such user"
+
+
+async def test_what_an_earlier_version_stored_of_an_iteration_is_still_shown(
+    shell: Shell, home: Path, reviewed: Harbour
+) -> None:
+    former = await Blobs(home / "blobs").put_message(Differences(mended_findings=("Labels are missing",)))
+    async with reviewed.database.transaction() as session:
+        await session.exec(update(IterationRow).values(difference=former))
+    page = (await shell("status", "crane/1")).stdout
+    assert "Changed since the iteration before" in page
+    assert "mended: Labels are missing" in page
+    assert "approved last" not in page
+
+
+async def test_what_was_approved_last_is_shown_once_when_it_is_the_iteration_before(
+    shell: Shell, home: Path, reviewed: Harbour
+) -> None:
+    since = ChangesSince(submission=reviewed.submission, iteration=1, differences=Differences(images=("A is gone",)))
+    both = await Blobs(home / "blobs").put_message(Comparison(previous=since, approved=since))
+    async with reviewed.database.transaction() as session:
+        await session.exec(update(IterationRow).values(difference=both))
+    assert (await shell("status", "crane/1")).stdout.count("A is gone") == 1
 
 
 async def test_a_report_that_is_lost_is_said_and_the_rest_is_shown(shell: Shell, home: Path, reviewed: Harbour) -> None:

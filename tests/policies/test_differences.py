@@ -239,6 +239,13 @@ def test_the_weightiest_is_said_first_and_what_is_cut_off_is_counted() -> None:
     assert found.lines(most=1_000)[-1] == "product page: name: a -> b"
 
 
+def test_an_image_that_could_not_be_read_brought_no_components_and_lost_none() -> None:
+    read = [scan(OLD, component("django", "1.0"))]
+    assert between(new=read).components == ()
+    assert between(old=read).components == ()
+    assert between(old=[scan(OLD)], new=read).components == ("django new -> 1.0",)
+
+
 # --- listing edits ----------------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from models.notices import NoticeKind
 from models.products import ListingStatus
 from models.publishers import ApplicationStatus
 from models.recording import Entry
-from store import iterations, products, submissions
+from store import contents, iterations, products, submissions
 from store.database import Database
-from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome
+from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, manifest, outcome
 
 #: more than a database's integer holds
 _HUGE = "crane/99999999999999999999"
@@ -39,7 +39,7 @@ async def another(house: Harbour, name: str, *, track: Track = Track.VERSION, nu
     )
 
 
-async def examines(house: Harbour, number: int, *keys: str) -> None:
+async def examines(house: Harbour, number: int, *keys: str, content: str = "") -> None:
     findings = [
         Finding(key=key, rule="rule", level=Level.GUIDELINE, title=key, why="so", remedy="mend it") for key in keys
     ]
@@ -48,7 +48,7 @@ async def examines(house: Harbour, number: int, *keys: str) -> None:
             session,
             submission=house.submission,
             number=number,
-            content=house.content,
+            content=content or house.content,
             release=RELEASE,
             policy="sha256:policy",
             outcome=outcome(*keys),
@@ -159,26 +159,83 @@ async def test_an_iteration_with_thousands_of_findings_is_saved_whole(database: 
         assert [finding.key for finding in await iterations.findings(session, house.submission, 1)] == keys
 
 
-async def test_an_iteration_is_compared_with_the_one_before_or_the_last_approved_of_its_track(
+async def compared(house: Harbour, number: int) -> tuple[submissions.Examined | None, submissions.Examined | None]:
+    """What iteration `number` is compared with: the previous one, and the last approved one."""
+    async with house.database.session() as session:
+        view = await submissions.get(session, house.submission)
+        previous = await submissions.previous_iteration(session, view, number)
+        return previous, await submissions.approved_before(session, view, number)
+
+
+async def approves(house: Harbour, number: int, minutes: int) -> None:
+    at = MONDAY + timedelta(minutes=minutes)
+    await house.records(5 + number, Stage.PUBLISHING, Entry(event="approve", at=at), iteration=number)
+
+
+async def test_an_iteration_is_compared_with_the_one_before_and_with_the_last_approved_one(database: Database) -> None:
+    house = await harbour(database)
+    next_ = await another(house, "next", number=2)
+    await examines(house, 1, "a")
+    assert await compared(house, 1) == (None, None)
+    await examines(house, 3, "b")
+    previous, approved = await compared(house, 3)
+    assert previous is not None
+    assert (previous.number, previous.report) == (1, f"sha256:report-{house.submission}-1")
+    assert approved is None
+    await approves(house, 3, 1)
+    assert (await compared(house, 3))[1] is None, "nothing is compared with itself"
+    own = await compared(house, 4)
+    assert own[0] == own[1], "approved, and mended all the same: the certification failed"
+    previous, approved = await compared(next_, 1)
+    assert previous is None
+    assert approved is not None
+    assert (approved.submission, approved.submission_number, approved.number) == (house.submission, 1, 3)
+    await examines(next_, 1, "c")
+    previous, approved = await compared(next_, 2)
+    assert previous is not None
+    assert approved is not None
+    assert ((previous.submission_number, previous.number), (approved.submission_number, approved.number)) == (
+        (2, 1),
+        (1, 3),
+    )
+    async with database.session() as session:
+        assert await submissions.accepted_findings(session, house.product) == {"b"}
+
+
+async def test_a_version_is_compared_with_a_version_and_an_edit_with_whatever_was_approved_last(
     database: Database,
 ) -> None:
+    first = await harbour(database)
+    edit, second = await another(first, "edit", track=Track.LISTING, number=2), await another(first, "second", number=3)
+    later = await another(first, "later", track=Track.LISTING, number=4)
+    async with database.transaction() as session:
+        page = await contents.save(session, manifest("Crane", short_description="Lifts even more."))
+    await examines(first, 1)
+    await approves(first, 1, 1)
+    assert [each and each.submission for each in await compared(edit, 1)] == [None, first.submission]
+    await examines(edit, 1, content=page)
+    await approves(edit, 1, 2)
+    _, approved = await compared(second, 1)
+    assert approved is not None
+    assert (approved.submission, approved.content, approved.page) == (first.submission, first.content, page)
+    _, approved = await compared(later, 1)
+    assert approved is not None
+    assert (approved.submission, approved.content, approved.page) == (edit.submission, page, "")
+    await examines(second, 1)
+    await approves(second, 1, 3)
+    _, approved = await compared(later, 1)
+    assert approved is not None
+    assert (approved.submission, approved.page) == (second.submission, "")
+
+
+async def test_an_approval_that_was_undone_is_none(database: Database) -> None:
     house = await harbour(database)
-    next_, edit = await another(house, "next"), await another(house, "edit", track=Track.LISTING)
-    async with database.session() as session:
-        view = await submissions.get(session, house.submission)
-        assert await submissions.iteration_before(session, view, 1) is None
-    await examines(house, 1, "a")
-    await examines(house, 3, "b")
-    await house.records(5, Stage.PUBLISHING, Entry(event="approve", at=MONDAY), iteration=3)
-    async with database.session() as session:
-        before = await submissions.iteration_before(session, view, 3)
-        assert before is not None
-        assert (before.number, before.report) == (1, f"sha256:report-{house.submission}-1")
-        fresh = await submissions.iteration_before(session, await submissions.get(session, next_.submission), 1)
-        assert fresh is not None
-        assert (fresh.submission, fresh.number) == (house.submission, 3)
-        assert await submissions.iteration_before(session, await submissions.get(session, edit.submission), 1) is None
-        assert await submissions.accepted_findings(session, house.product) == {"b"}
+    next_ = await another(house, "next")
+    await examines(house, 1)
+    await approves(house, 1, 1)
+    assert (await compared(next_, 1))[1] is not None
+    await house.records(9, Stage.READY, Entry(event="undo", at=MONDAY), iteration=1)
+    assert (await compared(next_, 1))[1] is None
 
 
 async def test_the_live_release_is_that_of_the_published_product(database: Database) -> None:
