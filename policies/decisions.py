@@ -147,7 +147,8 @@ def undo(told: Told, command: c.Command) -> Change:
             "proposal": None,
             "outcome": before.outcome,
             "warned": before.warned,
-            "responded": before.responded,
+            # what the publisher has written to a proposal's second approver stays written
+            "responded": before.responded or state.responded,
             "appealed": before.appealed,
             "rejected_by": before.rejected_by,
             "uncertified": False,

@@ -199,6 +199,12 @@ def test_a_delayed_rejection_gives_a_last_warning_and_ends_in_rejected() -> None
     assert story.state.rejected_by == ("mo", "sam")
 
 
+def test_a_last_warning_can_be_the_answer_to_an_appeal() -> None:
+    story = rejected().says("pat", c.Appeal).says("mia", c.Reject, delayed=True).says("sue", c.Confirm)
+    assert (story.state.warned, story.state.responded, story.state.appealed) == (True, False, False)
+    assert story.state.rejected_by == ("mia", "sue")
+
+
 def test_an_answer_stops_a_last_warning() -> None:
     story = ready().says("mo", c.Reject, delayed=True).says("sam", c.Confirm).says("pat", c.Answer)
     assert (story.state.stage, story.state.turn, story.state.warned) == (Stage.READY, Turn.MODERATOR, False)

@@ -75,6 +75,14 @@ def test_a_proposal_that_the_publisher_does_not_know_of_can_be_undone_whatever_h
     assert story.says("mo", c.Undo).state.turn is Turn.MODERATOR
 
 
+def test_what_the_publisher_has_written_stays_written() -> None:
+    answered = waiting(KEY).says("pat", c.Answer)
+    assert answered.says("mo", c.RequestChanges).says("mo", c.Undo).state.responded
+    asked = ready(KEY).says("mo", c.Reject).says("pat", c.AskWaiver, finding=KEY).says("mo", c.Undo)
+    assert asked.state.responded
+    assert not ready().says("mo", c.Reject).says("mo", c.Undo).state.responded
+
+
 def test_only_the_latest_decision_is_undone() -> None:
     story = ready(OTHER).says("mo", c.Waive, finding=OTHER, waiver="w").says("mo", c.Approve).says("mo", c.Undo)
     assert story.state.outcome.blocking == ()
