@@ -19,6 +19,7 @@ from tests.policies.samples import (
     command,
     publishing,
     ready,
+    rejected,
     standing,
     waiting,
 )
