@@ -260,9 +260,7 @@ async def working(
     """The product's own workers in this process, polling, connected as `worker.py` connects them."""
     hub = house.hub
     client = await connect(hub.settings.temporal, identity=f"worker-{os.getpid()}")
-    collaborators = Collaborators(
-        hub.settings, client, hub.database, hub.blobs, hub.vault, hub.settings.work_folder
-    )
+    collaborators = Collaborators(hub.settings, client, hub.database, hub.blobs, hub.vault, hub.settings.work_folder)
     replace(collaborators)
     async with AsyncExitStack() as stack:
         for worker in workers(client, hub.settings, collaborators, queues):
