@@ -1,5 +1,6 @@
 """The advisory store: what is imported counts once, whatever the order, and nothing of a broken import does."""
 
+import gzip
 import json
 import random
 import signal
