@@ -6,7 +6,7 @@ from typing import NamedTuple
 from models.errors import NotAllowed
 from models.lifecycle import CLOSED_STAGES, Deadline, DeadlineKind, Stage, SubmissionState, Turn, Undoable
 from models.notices import NoticeKind as N
-from models.publishers import Standing
+from models.publishers import Role, Standing
 from policies.rights import SUBMISSION_RIGHTS, may
 
 _OPEN = frozenset(Stage) - CLOSED_STAGES
@@ -71,8 +71,10 @@ def what_is_allowed(state: SubmissionState, standing: Standing) -> str:
         # that is the product's own word, not a person's
         and act != "supersede"
     )
+    # a proposal is the hub's own matter until somebody has confirmed it
+    turn = Turn.MODERATOR if state.proposal and Role.PUBLISHER in standing.roles else state.turn
     return (
-        f"Iteration {state.iteration} is {state.stage}, turn: {state.turn}. "
+        f"Iteration {state.iteration} is {state.stage}, turn: {turn}. "
         f"Possible for you now: {', '.join(acts) or 'nothing'}."
     )
 

@@ -304,6 +304,11 @@ def test_a_last_warning_is_none_either() -> None:
         story.says("pat", c.PublishWithoutBadge)
 
 
+def test_an_undone_approval_forgets_that_the_certification_failed() -> None:
+    story = certifying().happens(e.Certified(passed=False)).says("mo", c.Undo)
+    assert (story.state.stage, story.state.turn, story.state.uncertified) == (Stage.READY, Turn.MODERATOR, False)
+
+
 def test_a_passed_certification_is_published() -> None:
     story = certifying().happens(e.Certified(passed=True))
     assert (story.state.stage, story.state.turn) == (Stage.PUBLISHING, Turn.HUB)
@@ -330,6 +335,14 @@ def test_a_refusal_says_what_is_possible_for_the_one_who_asked() -> None:
     with pytest.raises(NotAllowed) as refusal:
         waiting().says("olga", c.ResumeClock)
     assert str(refusal.value).endswith("Possible for you now: note, pause.")
+
+
+def test_a_refusal_tells_a_publisher_nothing_of_a_proposal() -> None:
+    proposed = ready().says("mo", c.Reject)
+    with pytest.raises(NotAllowed, match="turn: moderator"):
+        proposed.says("pat", c.Answer)
+    with pytest.raises(NotAllowed, match="turn: second_approver"):
+        proposed.says("mia", c.Approve)
 
 
 def test_every_command_has_its_stages() -> None:
