@@ -71,6 +71,20 @@ def of_submission(snapshot: Snapshot) -> Situation:
     return Situation(status, turn, f"Paused: {reason}. The clock stands still. Then: {next_}")
 
 
+def as_told(snapshot: Snapshot) -> Snapshot:
+    """What a publisher is told of it: a proposal is the hub's own matter until somebody has confirmed it."""
+    if snapshot.proposal is None:
+        return snapshot
+    deadline = snapshot.proposal.suspended
+    update = {
+        "proposal": None,
+        "turn": Turn.MODERATOR,
+        "due": deadline.due if deadline else None,
+        "overdue": bool(deadline and deadline.overdue),
+    }
+    return snapshot.model_copy(update=update)
+
+
 def iteration_word(snapshot: Snapshot) -> str:
     """checking | ready | waiting | responded | approved | rejected (domain.md)."""
     match snapshot.stage:

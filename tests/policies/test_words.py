@@ -147,6 +147,16 @@ def test_the_snapshot_shows_all_that_pages_and_mails_need() -> None:
     assert words.snapshot_of(ready().says("olga", c.PauseClock, text="Fire.").state).paused == "Fire."
 
 
+def test_a_publisher_is_told_nothing_of_a_proposal() -> None:
+    before = ready().strikes().strikes()
+    shown = words.snapshot_of(before.state)
+    proposed = words.snapshot_of(before.says("mo", c.Reject).state)
+    told = words.as_told(proposed)
+    assert (told.turn, told.proposal, told.due, told.overdue) == (shown.turn, None, shown.due, True)
+    assert words.of_submission(told) == words.of_submission(shown)
+    assert words.as_told(shown) is shown
+
+
 def test_the_status_page_reads_like_one() -> None:
     outcome = Outcome(
         blocking=("a", "b"), unlisted=3, requirements=6, guidelines=4, vulnerabilities=2, waived=1, errors=1
