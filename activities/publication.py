@@ -87,24 +87,19 @@ class PublicationActivities:
             await self._save(order, product.id, live)
             return PublicationDone()
         release = await self.blobs.get_message(ReleaseSet, order.release)
-        copies = [
-            (
-                tier,
-                await self._copy(_source(manifest, tier), self._target(publisher, product, tier.tier), tier, progress),
-            )
-            for tier in release.tiers
-        ]
-        # the kept bytes come before the first tag: what the public can pull can be withdrawn and brought back
-        for digest, content in {digest: each for _, copy in copies for digest, each in copy.manifests.items()}.items():
-            if not await self.blobs.exists(digest):
-                await self.blobs.put(content)
+        places = {tier.tier: self.hub.reference(publisher.slug, product.slug, tier.tier) for tier in release.tiers}
+        if len(set(places.values())) < len(release.tiers):
+            return PublicationDone(problem="Two tiers would be one repository of the hub's registry: rename one.")
+        targets = {tier.tier: self._target(publisher, product, tier.tier) for tier in release.tiers}
+        copies: list[tuple[PinnedTier, CopyOutcome]] = []
+        for tier in release.tiers:
+            copies.append((tier, await self._copy(_source(manifest, tier), targets[tier.tier], tier, progress)))
+        # the bytes are kept before the first tag is set: what people can pull can be withdrawn and brought back
+        for content in {digest: each for _, copy in copies for digest, each in copy.manifests.items()}.values():
+            await self.blobs.put(content)
         for tier, copy in copies:
-            await tag_tier(self._target(publisher, product, tier.tier), tier, copy)
-        images = [
-            image
-            for tier, copy in copies
-            for image in _images(self.hub.reference(publisher.slug, product.slug, tier.tier), tier, copy)
-        ]
+            await tag_tier(targets[tier.tier], tier, copy)
+        images = [image for tier, copy in copies for image in _images(places[tier.tier], tier, copy)]
         await self._save(order, product.id, images)
         return PublicationDone(
             images=sum(copy.images for _, copy in copies), bytes=sum(copy.sent for _, copy in copies)

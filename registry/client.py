@@ -34,6 +34,9 @@ from registry.transport import (
 
 #: bytes of one PATCH, and of what is held in memory at a time
 CHUNK = 8 * 2**20
+_BYTES = "application/octet-stream"
+#: how often an upload is begun
+_UPLOADS = 3
 #: pages of a tag list, so that a registry that always names a next page ends
 _MOST_PAGES = 1_000
 _MOST_TAGS = 100_000
@@ -76,6 +79,7 @@ class RegistryClient:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
         what: str,
+        tries: int = TRIES,
     ) -> httpx.Response:
         """One request, authorized when the registry asks for it. The body is not read: the caller closes it.
 
@@ -90,7 +94,7 @@ class RegistryClient:
                 request = self._client.build_request(method, target, headers=sent, content=content, timeout=timeout)
                 return await follow(self._client, request)
 
-            response = await persistently(once, what)
+            response = await persistently(once, what, tries)
             if response.status_code not in (401, 403):
                 return response
             await finish(response)
@@ -198,9 +202,22 @@ class RegistryRepository:
         return response.status_code == 200
 
     async def put_blob(self, digest: str, size: int, content: Blob, mount_from: str = "") -> bool:
-        """Upload unless it is there; says whether bytes were sent. `mount_from` names a repository of this registry."""
-        if await self.has_blob(digest):
-            return False
+        """Upload unless it is there; says whether bytes were sent. `mount_from` names a repository of this registry.
+
+        What breaks off begins again: how much of a chunk has arrived, registries do not agree in saying.
+        """
+        for number in range(_UPLOADS):
+            if await self.has_blob(digest):
+                return number > 0
+            try:
+                return await self._upload(digest, size, content, mount_from)
+            except ToolFailed as failure:
+                if isinstance(failure, SourceFailed) or number == _UPLOADS - 1:
+                    raise
+            await pause(number)
+        raise AssertionError("unreachable")
+
+    async def _upload(self, digest: str, size: int, content: Blob, mount_from: str) -> bool:
         place = await self._begin(digest, mount_from)
         if not place:
             return False
@@ -212,15 +229,11 @@ class RegistryRepository:
                 start += CHUNK
                 del buffer[:CHUNK]
         what = f"Finishing the upload of {digest} ({size:,} bytes) to {self}"
-        headers = {"Content-Type": "application/octet-stream"}
-        if start:
-            headers["Content-Range"] = f"{start}-{start + len(buffer) - 1}"
         url = httpx.URL(place).copy_merge_params({"digest": digest})
-        response = await self._send("PUT", str(url), headers=headers, content=bytes(buffer), what=what)
+        headers = _range(start, len(buffer)) if start else {"Content-Type": _BYTES}
+        response = await self._send("PUT", str(url), headers=headers, content=bytes(buffer), what=what, tries=1)
         await finish(response)
-        # an answer that was lost has been asked for again, when the upload was over
-        if response.status_code != 201 and not await self.has_blob(digest):
-            self._require_done(response, 201, what)
+        self._require_done(response, 201, what)
         return True
 
     async def _begin(self, digest: str, mount_from: str) -> str:
@@ -241,17 +254,15 @@ class RegistryRepository:
 
     async def _patch(self, place: str, chunk: bytes, start: int) -> str:
         what = f"Uploading to {self}"
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"{start}-{start + len(chunk) - 1}",
-        }
-        response = await self._send("PATCH", place, headers=headers, content=chunk, what=what)
+        headers = _range(start, len(chunk))
+        response = await self._send("PATCH", place, headers=headers, content=chunk, what=what, tries=1)
         await finish(response)
         return self._next_place(response, what)
 
     def _next_place(self, response: httpx.Response, what: str) -> str:
         self._require_done(response, 202, what)
-        return _joined(response, response.headers.get("Location", "http://"), what)
+        with self._blaming():
+            return _joined(response, response.headers.get("Location", "http://"), what)
 
     async def put_manifest(self, reference: str, content: bytes, media_type: str) -> None:
         """Under a tag or its own digest."""
@@ -286,13 +297,22 @@ class RegistryRepository:
         content: bytes | None = None,
         what: str,
         scope_from: str = "",
+        tries: int = TRIES,
     ) -> httpx.Response:
         acts = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(method, "pull,push")
         scope = f"repository:{self.name}:{acts}"
         if scope_from:
             scope += f" repository:{scope_from}:pull"
         url = path if path.startswith(("http://", "https://")) else f"{self.name}/{path}"
-        return await self.client.send(method, url, scope=scope, headers=headers, content=content, what=what)
+        with self._blaming():
+            return await self.client.send(
+                method, url, scope=scope, headers=headers, content=content, what=what, tries=tries
+            )
+
+    @contextmanager
+    def _blaming(self) -> Iterator[None]:
+        """Around whatever the registry may do wrong."""
+        yield
 
     def _named(self, reference: str) -> str:
         return f"{self}@{reference}" if is_digest(reference) else f"{self}:{reference}".rstrip(":")
@@ -300,10 +320,11 @@ class RegistryRepository:
     def _require(self, response: httpx.Response, reference: str, *, partial: bool = False) -> None:
         if response.status_code == 200 or (partial and response.status_code == 206):
             return
-        if response.status_code in (400, 404, 405):
-            named = self._named(reference)
-            raise ImageNotFound(f"There is no {named}: check the repository and the tag, and that it was pushed.")
-        raise SourceFailed(f"{self.client.host} answered {response.status_code} for {self._named(reference)}.")
+        named = self._named(reference)
+        with self._blaming():
+            if response.status_code in (400, 404, 405):
+                raise ImageNotFound(f"There is no {named}: check the repository and the tag, and that it was pushed.")
+            raise SourceFailed(f"{self.client.host} answered {response.status_code} for {named}.")
 
     def _require_done(self, response: httpx.Response, status: int, what: str) -> None:
         if response.status_code != status:
@@ -313,30 +334,16 @@ class RegistryRepository:
 class HubRepository(RegistryRepository):
     """A repository of the hub's own registry: whatever goes wrong there is the hub's matter, never a publisher's."""
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        content: bytes | None = None,
-        what: str,
-        scope_from: str = "",
-    ) -> httpx.Response:
-        with _hubs_matter():
-            return await super()._send(method, path, headers=headers, content=content, what=what, scope_from=scope_from)
+    @contextmanager
+    def _blaming(self) -> Iterator[None]:
+        try:
+            yield
+        except _THEIRS as error:
+            raise ToolFailed(f"The hub's own registry: {error}") from error
 
-    async def manifest(self, reference: str) -> Manifest:
-        with _hubs_matter():
-            return await super().manifest(reference)
 
-    def _require(self, response: httpx.Response, reference: str, *, partial: bool = False) -> None:
-        with _hubs_matter():
-            super()._require(response, reference, partial=partial)
-
-    def _next_place(self, response: httpx.Response, what: str) -> str:
-        with _hubs_matter():
-            return super()._next_place(response, what)
+def _range(start: int, size: int) -> dict[str, str]:
+    return {"Content-Type": _BYTES, "Content-Range": f"{start}-{start + size - 1}"}
 
 
 def _joined(response: httpx.Response, place: str, what: str) -> str:
@@ -348,14 +355,6 @@ def _joined(response: httpx.Response, place: str, what: str) -> str:
     if not found.host:
         raise SourceFailed(f"{what} did not work: the answer does not say where it goes on.")
     return str(found)
-
-
-@contextmanager
-def _hubs_matter() -> Iterator[None]:
-    try:
-        yield
-    except _THEIRS as error:
-        raise ToolFailed(f"The hub's own registry: {error}") from error
 
 
 async def verified(chunks: AsyncIterator[bytes], digest: str, size: int) -> AsyncIterator[bytes]:

@@ -26,6 +26,8 @@ _MOST_REDIRECTS = 5
 _SMALL_SECONDS = 60.0
 #: what is left of an answer that nobody wants is read up to this many bytes, so that the connection can go on
 _LEFT_OVER = 2**16
+#: addresses of one host that are tried
+_MOST_ADDRESSES = 4
 #: networks whose addresses carry an IPv4 address that packets may end up at: NAT64 (RFC 6052)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -55,11 +57,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         trusted = netloc in self._rules.plain_http_hosts
         if url.scheme != "https" and not (trusted and url.scheme == "http"):
             raise UnsupportedImage(f"{netloc} is spoken to by https only: the hub's settings do not allow plain http.")
-        if not 0 < (url.port or 443) < 2**16:
-            raise UnsupportedImage(f"{netloc} has no port that there is.")
+        _require_possible(url)
         if trusted or self._rules.allow_private_hosts:
             return await inner.handle_async_request(request)
-        addresses = await public_addresses(url.host, url.port or 443)
+        addresses = (await public_addresses(url.host, url.port or 443))[:_MOST_ADDRESSES]
         for address in addresses[:-1]:
             try:
                 return await inner.handle_async_request(_at(request, address))
@@ -70,6 +71,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._home.aclose()
         await self._abroad.aclose()
+
+
+def _require_possible(url: httpx.URL) -> None:
+    """What cannot be an address is said at once; deeper down it would be an error of nobody's."""
+    if not 0 < (url.port or 443) < 2**16:
+        raise UnsupportedImage(f"{url.host[:100]} has no port {url.port}.")
+    if not all(0 < len(label) < 64 for label in url.host.removesuffix(".").split(".")):
+        raise ImageNotFound(f"{url.host[:100]!r} is no name of a host: check it.")
 
 
 def _at(request: httpx.Request, address: str) -> httpx.Request:
@@ -147,13 +156,13 @@ async def follow(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Res
     raise httpx.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
 
 
-async def persistently(send: Callable[[], Awaitable[httpx.Response]], what: str) -> httpx.Response:
+async def persistently(send: Callable[[], Awaitable[httpx.Response]], what: str, tries: int = TRIES) -> httpx.Response:
     """Send until the answer is one that trying again would not change.
 
     Errors: SourceFailed; ImageNotFound and UnsupportedImage for a host that is not there, or cannot be trusted.
     """
     trouble = ""
-    for number in range(TRIES):
+    for number in range(tries):
         wait: str | None = None
         try:
             response = await send()
@@ -165,9 +174,10 @@ async def persistently(send: Callable[[], Awaitable[httpx.Response]], what: str)
                 return response
             await finish(response)
             trouble, wait = f"status {response.status_code}", response.headers.get("Retry-After")
-        if number < TRIES - 1:
+        if number < tries - 1:
             await pause(number, wait)
-    raise SourceFailed(f"{what} failed {TRIES} times: {trouble[:500]}".strip())
+    times = f" {tries} times" if tries > 1 else ""
+    raise SourceFailed(f"{what} failed{times}: {trouble[:500]}".strip())
 
 
 def raise_if_for_good(error: Exception, what: str) -> None:

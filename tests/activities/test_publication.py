@@ -181,6 +181,13 @@ async def test_a_release_or_tier_that_is_not_stored_is_a_problem_not_a_crash(wha
     assert "has no source for the tier Free" in (await wharf.publishes(fewer, release)).problem
 
 
+async def test_two_tiers_never_share_a_repository(wharf: Wharf) -> None:
+    place = ImageSource(repository=await wharf.push("1.0"), tags=("1.0",))
+    content = await wharf.save(("Größe", place), ("Groe", place))
+    done = await wharf.publishes(content, (await wharf.onboards(content)).release)
+    assert "rename one" in done.problem
+
+
 async def test_a_hub_registry_that_says_no_is_the_hubs_matter(wharf: Wharf, registry_server: RegistryServer) -> None:
     content, release = await approved(wharf)
     locked = SourceRules()  # neither plain http nor private hosts
@@ -228,11 +235,13 @@ async def test_the_hubs_registry_is_found_from_its_place() -> None:
     await hub.client.close()
 
 
-async def test_a_publication_heartbeats_how_far_it_is(wharf: Wharf) -> None:
+async def test_a_publication_heartbeats_how_far_it_is(wharf: Wharf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.heartbeats._EVERY_SECONDS", 0.0)
     content, release = await approved(wharf)
     beats: list[str] = []
     environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda words: beats.append(words)
+    environment.on_heartbeat = beats.append
     order = PublicationOrder(submission=wharf.house.submission, content=content, release=release, revision=1)
     await environment.run(wharf.publication.publish, order)
     assert beats[0] == "started"
+    assert any(beat.startswith("copied") and beat.endswith("bytes of Gold & More") for beat in beats)

@@ -185,6 +185,54 @@ def served(name: str, tag: str, top: bytes, *others: bytes, blobs: tuple[bytes, 
     return answers
 
 
+class CuttingProxy:
+    """A connection to a real server that is cut: the n-th one after `cuts[n]` bytes from the client, the later not."""
+
+    def __init__(self, address: str, cuts: list[int]) -> None:
+        self._host, _, port = address.partition(":")
+        self._port, self._cuts = int(port), cuts
+        self.connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> str:
+        """Its address."""
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        left = self._cuts[self.connections] if self.connections < len(self._cuts) else 2**62
+        self.connections += 1
+        there, back = await asyncio.open_connection(self._host, self._port)
+        answers = asyncio.create_task(_pass_on(there, writer, 2**62))
+        try:
+            await _pass_on(reader, back, left)
+        finally:
+            answers.cancel()
+            await asyncio.gather(answers, return_exceptions=True)
+            for end in (writer, back):
+                end.close()
+                with contextlib.suppress(ConnectionError):
+                    await end.wait_closed()
+            self._tasks.discard(task)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        while left > 0 and (content := await reader.read(min(left, 2**16))):
+            left -= len(content)
+            writer.write(content)
+            await writer.drain()
+
+
 async def chunks(content: bytes, size: int = 2**16) -> AsyncIterator[bytes]:
     for start in range(0, len(content), size):
         yield content[start : start + size]

@@ -21,13 +21,15 @@ from registry.manifests import OCI_MANIFEST
 from registry.resolve import resolve_tier
 from tests.parts.presence import needs
 from tests.registry.opinions import skopeo
-from tests.registry.scripted import chunks, manifest
+from tests.registry.scripted import CuttingProxy, chunks, manifest
 
 pytestmark = [needs("docker-registry"), pytest.mark.system]
 
+Connect = Callable[..., RegistryClient]
+
 
 @pytest.fixture
-def client(registry_server: RegistryServer, connect: Callable[..., RegistryClient]) -> RegistryClient:
+def client(registry_server: RegistryServer, connect: Connect) -> RegistryClient:
     return connect(registry_server.address)
 
 
@@ -167,3 +169,26 @@ async def test_a_manifest_without_its_blobs_is_refused_by_the_registry(client: R
     hub = HubRepository(client, f"test/{uuid4().hex}")
     with pytest.raises(ToolFailed, match="answered 4"):
         await hub.put_manifest("1.0", manifest(b"never uploaded"), OCI_MANIFEST)
+
+
+@pytest.mark.parametrize("cut", [100, 5_000, 3_000_000])
+async def test_an_upload_that_is_cut_off_begins_again_and_the_bytes_are_right(
+    registry_server: RegistryServer, connect: Connect, cut: int
+) -> None:
+    content = os.urandom(CHUNK + 1_000_000)
+    digest = digest_of(content)
+    async with CuttingProxy(registry_server.address, [cut, cut]) as address:
+        hub = HubRepository(connect(address), f"test/{uuid4().hex}")
+        assert await hub.put_blob(digest, len(content), partial(chunks, content)) is True
+    direct = RegistryRepository(connect(registry_server.address), hub.name)
+    assert b"".join([chunk async for chunk in direct.blob(digest, len(content))]) == content
+
+
+async def test_an_upload_that_is_always_cut_off_is_the_hubs_matter(
+    registry_server: RegistryServer, connect: Connect
+) -> None:
+    content = os.urandom(CHUNK)
+    async with CuttingProxy(registry_server.address, [1_000_000] * 100) as address:
+        hub = HubRepository(connect(address), f"test/{uuid4().hex}")
+        with pytest.raises(ToolFailed, match="The hub's own registry: Finishing the upload"):
+            await hub.put_blob(digest_of(content), len(content), partial(chunks, content))
