@@ -21,6 +21,8 @@ _DEEPEST_NAME = 32
 _DEEP_NAME = re.compile(
     r"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}""" % _DEEPEST_NAME  # noqa: UP031
 )
+#: a product of many tiers has hundreds; tens of thousands are only there to be complained of one by one
+_MOST_VALUES = 10_000
 #: a whole number that every reader of JSON takes for the same one
 _LARGEST = 2**53
 _WHITE = "\n\r\t"
@@ -35,7 +37,10 @@ def parse(content: bytes) -> dict[str, Any]:
         if _DEEP_NAME.search(text):
             problem = f"has a name of more than {_DEEPEST_NAME} parts: write tables instead."
         else:
-            return tomllib.loads(text)
+            written = tomllib.loads(text)
+            if _values(written) <= _MOST_VALUES:
+                return written
+            problem = f"has more than {_MOST_VALUES:,} values."
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start}): save it as UTF-8."
     except RecursionError:
@@ -43,6 +48,18 @@ def parse(content: bytes) -> dict[str, Any]:
     except ValueError as error:  # a TOMLDecodeError, or a number or date that Python cannot hold
         problem = f"is not TOML: {error}."
     raise InvalidManifest([Problem(MANIFEST_FILE, problem)])
+
+
+def _values(written: dict[str, Any]) -> int:
+    """How many there are; counting ends where there are too many."""
+    count = 0
+    waiting: list[Any] = [written]
+    while waiting and count <= _MOST_VALUES:
+        value = waiting.pop()
+        members = value.values() if isinstance(value, dict) else value
+        count += len(value)
+        waiting += [member for member in members if isinstance(member, (dict, list))]
+    return count
 
 
 def manifest_of(written: dict[str, Any]) -> tuple[ContentManifest, list[Problem]]:

@@ -175,7 +175,8 @@ async def test_a_server_of_another_kind_is_not_taken_for_ours(shell: Shell) -> N
         assert findings[name]["state"] == "warning", name
 
 
-async def test_a_server_that_never_answers_does_not_hold_it_up(shell: Shell) -> None:
+async def test_a_server_that_never_answers_does_not_hold_it_up(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.doctor._PATIENCE", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

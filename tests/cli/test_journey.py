@@ -176,6 +176,7 @@ async def test_a_submission_is_superseded_and_withdrawn(hub: Hub, hub_shell: She
     withdrawn = await hub_shell.json("withdraw", f"{publisher.slug}/crane/2", "--as", publisher.email)
     assert (withdrawn["stage"], withdrawn["turn"]) == ("withdrawn", "nobody")
     await reached(hub, first["submission"], Stage.SUPERSEDED)
+    await reached(hub, withdrawn["id"], Stage.WITHDRAWN)
     ended = await hub_shell.json("queue", "--ended", "--publisher", publisher.slug)
     assert {item["status"] for item in ended["items"]} == {"superseded", "withdrawn"}
 

@@ -205,6 +205,7 @@ def test_where_there_is_no_folder_the_way_to_make_one_is_named(tmp_path: Path) -
         '"' * 400_000,
         "".join(f"k{number} = {number}\n" for number in range(30_000)),
         "[[tiers]]\n" * 40_000,
+        "[[tiers]]\n" * 3_000,
         'x = "' + "\\n" * 200_000 + '"',
         "# " + "\x00",
         "",
