@@ -22,6 +22,7 @@ from models.findings import Finding, FindingStatus, Level
 from models.publishers import Role
 from models.reports import ChangesSince, Comparison, IterationReport
 from models.tables import NoticeStatus
+from policies import words
 from store import outbox, people, submissions
 from store.blobs import Blobs
 from store.database import Database
@@ -101,12 +102,20 @@ def _looking(database: Database, blobs: Blobs, submission: str, actor: str) -> L
 
 
 def _redacted(view: SubmissionView) -> SubmissionView:
-    """Who of the staff has it in hand is not the publisher's business."""
-    snapshot = view.snapshot
-    if snapshot is not None:
-        proposal = snapshot.proposal.model_copy(update={"actor": "", "text": ""}) if snapshot.proposal else None
-        snapshot = snapshot.model_copy(update={"assignee": "", "proposal": proposal})
-    return view.model_copy(update={"assignee": "", "snapshot": snapshot})
+    """Who of the staff has it in hand, and what they have not agreed on yet, is not the publisher's business."""
+    told: dict[str, object] = {"assignee": ""}
+    if view.snapshot is not None:
+        snapshot = words.as_told(view.snapshot).model_copy(update={"assignee": ""})
+        situation = words.of_submission(snapshot)
+        told |= {
+            "snapshot": snapshot,
+            "turn": snapshot.turn,
+            "turn_words": situation.turn,
+            "next": situation.next,
+            "due": snapshot.due,
+            "overdue": snapshot.overdue,
+        }
+    return view.model_copy(update=told)
 
 
 async def _with_reports(page: Page, blobs: Blobs) -> Page:
@@ -202,11 +211,11 @@ def _standing(page: Page) -> Table:
 
 def _outcome(iteration: IterationView) -> str:
     outcome = iteration.outcome
-    words = (
+    said = (
         f"{outcome.requirements} requirements ({len(outcome.blocking)} hold it up), {outcome.guidelines} guidelines, "
         f"{outcome.vulnerabilities} vulnerabilities, {outcome.waived} waived, {outcome.accepted} accepted"
     )
-    return words + (f"; approved {when(iteration.approved_at)}" if iteration.approved_at else "")
+    return said + (f"; approved {when(iteration.approved_at)}" if iteration.approved_at else "")
 
 
 def _images(report: IterationReport) -> Table:

@@ -160,7 +160,6 @@ def snapshot_of(state: SubmissionState) -> Snapshot:
         appealed=state.appealed,
         uncertified=state.uncertified,
         assignee=state.assignee,
-        policy=state.policy,
     )
 
 

@@ -55,11 +55,16 @@ async def record_submission(
         assignee=snapshot.assignee,
         proposer=snapshot.proposal.actor if snapshot.proposal else "",
     )
-    shown = trail.situation_shown(words.of_submission(snapshot)) | {
-        "iteration": snapshot.iteration,
-        "release": snapshot.release,
-    }
-    return await trail.queue_notices(session, submission_address(row.id), snapshot.revision, new, circle, shown)
+    about = {"iteration": snapshot.iteration, "release": snapshot.release}
+    return await trail.queue_notices(
+        session,
+        submission_address(row.id),
+        snapshot.revision,
+        new,
+        circle,
+        shown=trail.situation_shown(words.of_submission(snapshot)) | about,
+        told=trail.situation_shown(words.of_submission(words.as_told(snapshot))) | about,
+    )
 
 
 async def project_submission(
@@ -114,11 +119,17 @@ async def record_product(
     await project_product(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
     proposer = snapshot.proposal.actor if snapshot.proposal else ""
     circle = Circle(publisher=row.publisher, product=row.id, proposer=proposer)
-    shown = trail.situation_shown(words.of_product(snapshot)) | {
-        "submission": snapshot.submission,
-        "reason": snapshot.reason,
-    }
-    return await trail.queue_notices(session, product_address(row.id), snapshot.revision, new, circle, shown)
+    about = {"submission": snapshot.submission, "reason": snapshot.reason}
+    untold = snapshot.model_copy(update={"proposal": None})
+    return await trail.queue_notices(
+        session,
+        product_address(row.id),
+        snapshot.revision,
+        new,
+        circle,
+        shown=trail.situation_shown(words.of_product(snapshot)) | about,
+        told=trail.situation_shown(words.of_product(untold)) | about,
+    )
 
 
 async def project_product(
@@ -158,13 +169,10 @@ async def record_application(
         raise RowMissing(f"Publisher {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, publisher_address(row.id), run, snapshot.revision, recording.entries)
     await project_application(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
+    situation = trail.situation_shown(words.of_application(snapshot))
+    circle = Circle(publisher=row.id)
     return await trail.queue_notices(
-        session,
-        publisher_address(row.id),
-        snapshot.revision,
-        new,
-        Circle(publisher=row.id),
-        trail.situation_shown(words.of_application(snapshot)),
+        session, publisher_address(row.id), snapshot.revision, new, circle, shown=situation, told=situation
     )
 
 

@@ -72,20 +72,25 @@ async def queue_notices(
     entries: Sequence[Entry],
     circle: Circle,
     shown: Mapping[str, Any],
+    told: Mapping[str, Any],
 ) -> int:
-    """One row for each notice and recipient; returns how many are to be sent. The events are written before."""
+    """One row for each notice and recipient; returns how many are to be sent. The events are written before.
+
+    `shown` is the situation as staff see it, `told` as a publisher is told of it.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for number, entry in enumerate(entries):
         for kind in entry.notices:
             concerned = Circle(circle.publisher, circle.product, entry.actor, circle.assignee, circle.proposer)
             found = await recipients(session, kind, concerned)
             text = await _words(session, subject, kind, entry, entries[:number])
-            payload = dict(shown) | {"text": text, "actor": entry.actor, "event": entry.event}
-            if entry.private:
-                payload["private"] = True
+            said = {"text": text, "actor": entry.actor, "event": entry.event} | (
+                {"private": True} if entry.private else {}
+            )
             # a product that nobody has subscribed to is as it should be; a role that nobody has is not
             nobody = [] if AUDIENCES[kind] is Audience.SUBSCRIBERS else [Recipient("", "", for_publisher=False)]
             for recipient in found or nobody:
+                payload = dict(told if recipient.for_publisher else shown) | said
                 row = notice_row(subject, revision, entry.command, kind, recipient, payload, entry.at)
                 rows.setdefault(row["id"], row)
     return await insert_notices(session, list(rows.values()))
@@ -162,7 +167,7 @@ async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> lis
     """The events of a process (an address: submission/<id>, ...) in order of time, as one side may read them.
 
     A publisher sees no private note and no refused command, and of the people who acted only its own members: who
-    moderates is not its business. Nor is what was said of a proposal before a second approver has confirmed it.
+    moderates is not its business. Nor is a proposal before a second approver has confirmed it.
     """
     statement = (
         select(EventRow, PersonRow.name)
@@ -174,37 +179,47 @@ async def shown(session: AsyncSession, subject: str, for_publisher: bool) -> lis
         statement = statement.where(~col(EventRow.private), col(EventRow.refused) == "")
     rows = (await session.exec(statement)).all()
     named = await _members(session, subject) if for_publisher else None
-    unsaid = await _unsaid(session, subject, [row for row, _ in rows]) if for_publisher else frozenset[int]()
+    if for_publisher:
+        hidden, silent = await _among_the_staff(session, subject, [row for row, _ in rows])
+    else:
+        hidden, silent = frozenset(), frozenset()
     return [
         EventView(
             title=title_of(row.event),
             actor=(name or row.actor) if named is None or row.actor in named else "",
-            text="" if row.id in unsaid else row.text,
+            text="" if row.id in silent else row.text,
             **row.model_dump(include={"at", "event", "revision", "private", "refused"}),
         )
         for row, name in rows
+        if row.id not in hidden
     ]
 
 
-async def _unsaid(session: AsyncSession, subject: str, rows: Sequence[EventRow]) -> frozenset[int | None]:
-    """Ids of the events whose words the hub's people said to one another: proposals that were not confirmed, and what
-    a second approver made of them."""
+_Ids = frozenset[int | None]
+
+
+async def _among_the_staff(session: AsyncSession, subject: str, rows: Sequence[EventRow]) -> tuple[_Ids, _Ids]:
+    """Ids of the proposals that were not confirmed, with what became of them; and of the confirmations, whose words are
+    the second approver's to the hub."""
     statement = select(NoticeRow.occasion).where(NoticeRow.subject == subject, NoticeRow.kind == N.WAIVER_PROPOSED)
     waivers = frozenset((await session.exec(statement)).all())
-    unsaid: set[int | None] = set()
+    hidden: set[int | None] = set()
+    silent: set[int | None] = set()
     proposal: EventRow | None = None
     for row in rows:
         if row.event in ("reject", "hold", "revoke") or (row.event == "waive" and row.command in waivers):
             proposal = row
-            unsaid.add(row.id)
-        elif proposal is not None and row.event in ("confirm", "decline", "undo"):
-            unsaid.add(row.id)
-            if row.event == "confirm":
-                unsaid.remove(proposal.id)
+            hidden.add(row.id)
+        elif proposal is not None and row.event == "confirm":
+            hidden.remove(proposal.id)
+            silent.add(row.id)
+            proposal = None
+        elif proposal is not None and row.event in ("decline", "undo"):
+            hidden.add(row.id)
             proposal = None
         elif row.event in ("approve", "request_changes", "waive", "resubmit"):
             proposal = None  # dropped by the publisher's act, and no longer what an undo takes back
-    return frozenset(unsaid)
+    return frozenset(hidden), frozenset(silent)
 
 
 async def circle_of(session: AsyncSession, subject: str, actor: str = "") -> Circle:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from models.base import digest_of
 from models.findings import Finding, FindingStatus, Level, Severity, Verdict
-from models.lifecycle import Outcome, Stage
+from models.lifecycle import Deadline, DeadlineKind, Outcome, Proposal, ProposedAct, Stage, Turn
 from models.notices import NoticeKind
 from models.recording import Entry
 from models.reports import ChangesSince, Comparison, Differences, ExaminedImage, IterationReport
@@ -129,6 +129,22 @@ async def test_the_staff_sees_notes_names_refusals_and_mails_that_nobody_got(she
     member = (await shell("status", "crane/1", "--as", "pat@harbour.example")).stdout
     assert "Ask Sue first." not in member
     assert member == (await shell("status", reviewed.submission)).stdout
+
+
+async def test_a_proposal_is_the_hubs_own_matter_until_it_is_confirmed(shell: Shell, crane: Harbour) -> None:
+    review = Deadline(kind=DeadlineKind.FIRST_REVIEW, due=MONDAY + timedelta(days=14))
+    proposal = Proposal(act=ProposedAct.REJECT, actor=crane.moderator, text="It phones home.", suspended=review)
+    entry = Entry(event="reject", at=MONDAY, actor=crane.moderator, text="It phones home.")
+    due = MONDAY + timedelta(days=2)
+    await crane.records(4, Stage.READY, entry, number=1, proposal=proposal, turn=Turn.SECOND_APPROVER, due=due)
+    theirs = (await shell("status", "crane/1", "--json")).stdout + (await shell("status", "crane/1")).stdout
+    for unsaid in ("second", "propos", "reject", "phones home", "2026-03-04"):
+        assert unsaid not in theirs.replace('"proposal": null', ""), unsaid
+    assert "the moderators'" in theirs
+    assert "2026-03-16 09:00 UTC" in theirs
+    ours = (await shell("status", "crane/1", "--as", "mo@hub.example")).stdout
+    for shown in ("a second approver's", "proposal to reject it", "It phones home.", "2026-03-04 09:00 UTC"):
+        assert shown in ours
 
 
 async def test_a_stranger_sees_nothing(shell: Shell, reviewed: Harbour) -> None:

@@ -12,12 +12,14 @@ from models.base import digest_of
 from models.content import Track
 from models.errors import InvalidManifest, NotAllowed, NotFound
 from models.findings import Finding, FindingStatus, Level, Severity
-from models.lifecycle import Proposal, ProposedAct, Stage, Turn
+from models.lifecycle import Deadline, DeadlineKind, Proposal, ProposedAct, Stage, Turn
 from models.notices import AUDIENCES, Audience, Notice, NoticeKind
 from models.products import ListingStatus
 from models.publishers import ApplicationStatus, Role
 from models.recording import Entry
-from models.tables import NoticeRow, NoticeStatus, ProductRow, SubscriptionRow, TokenRow
+from models.tables import NoticeRow, NoticeStatus, PersonRow, ProductRow, SubscriptionRow, TokenRow
+from notifications.composing import Envelope, compose
+from notifications.rendering import render
 from store import notices, outbox, people, products, submissions, subscriptions, tokens
 from store.database import Database
 from store.recipients import Circle, recipients
@@ -174,6 +176,48 @@ async def test_the_mail_says_what_was_true_when_it_was_caused(database: Database
     await house.records(4, Stage.WITHDRAWN)
     notice = await only(database, NoticeKind.REJECTION_PROPOSED)
     assert notice.turn == "a second approver's"
+
+
+async def test_a_mail_to_the_publisher_says_nothing_of_a_proposal_that_nobody_has_confirmed(database: Database) -> None:
+    house = await harbour(database)
+    review = Deadline(kind=DeadlineKind.FIRST_REVIEW, due=MONDAY + timedelta(days=14))
+    proposal = Proposal(act=ProposedAct.REJECT, actor=house.moderator, text="harmful", suspended=review)
+    kinds = (NoticeKind.REPLY, NoticeKind.WAIVER_ASKED)
+    entry = Entry(event="reply", at=MONDAY, actor=house.moderator, text="Please wait.", notices=kinds)
+    due = MONDAY + timedelta(days=2)
+    await house.records(3, Stage.READY, entry, proposal=proposal, turn=Turn.SECOND_APPROVER, due=due)
+    theirs, ours = await only(database, NoticeKind.REPLY), await only(database, NoticeKind.WAIVER_ASKED)
+    assert (theirs.turn, theirs.by) == ("the moderators'", review.due)
+    assert "proposal" not in theirs.next
+    assert (ours.turn, ours.by) == ("a second approver's", due)
+    assert "proposal to reject it" in ours.next
+
+
+async def test_no_mail_to_the_publishers_side_names_anybody_of_the_hub(database: Database) -> None:
+    """Whoever acted and whoever has it in hand; read from every kind of mail itself, headers and all."""
+    house = await harbour(database)
+    await subscribed(house, "ann@example.org")
+    async with database.transaction() as session:
+        await session.exec(update(PersonRow).where(col(PersonRow.id) != house.member).values(name="Maud Moderatrix"))
+    await examined(house, [finding("blocks", Level.REQUIREMENT)])
+    proposal = Proposal(act=ProposedAct.REJECT, actor=house.second, text="Said among us.")
+    for revision, actor in enumerate((house.moderator, house.second), 3):
+        kinds = tuple(NoticeKind)
+        note = Entry(event="note", at=MONDAY, actor=actor, text="A private quibble.", private=True, notices=kinds)
+        entry = Entry(event="x", at=MONDAY, actor=actor, command=f"c{revision}", text="Words.", notices=kinds)
+        await house.records(revision, Stage.READY, note, entry, assignee=house.member, proposal=proposal)
+    told = set()
+    for kind in NoticeKind:
+        for notice, to, _ in await made(database, kind):
+            if not notice.for_publisher:
+                continue
+            told.add(AUDIENCES[kind])
+            envelope = Envelope("hub@hub.example", "The Hub", to, notice.recipient_name, "<a@hub>", "<b@hub>", MONDAY)
+            mail = compose(render(notice), envelope)
+            for said in (*map(str, mail.values()), *(str(part.get_content()) for part in mail.iter_parts())):
+                for secret in ("Maud", "mo@hub", "sue@hub", house.moderator, house.second, "quibble", "among us"):
+                    assert secret not in said, (kind, secret)
+    assert told == {Audience.PUBLISHER, Audience.SUBSCRIBERS, Audience.ASSIGNEE}
 
 
 async def test_a_publication_names_what_can_be_pulled_and_links_to_the_catalog(database: Database) -> None:
