@@ -43,10 +43,10 @@ class Authorization:
 
     async def answer(self, response: httpx.Response, scope: str) -> None:
         """Answer a 401. Errors: Unauthorized when the credentials do not help; SourceFailed."""
-        challenges = _challenges(response.headers.get("WWW-Authenticate", ""))
-        if "bearer" in challenges:
-            await self._fetch_token(challenges["bearer"], scope)
-        elif "basic" in challenges and self._access and not self._basic:
+        asked = challenges(response.headers.get("WWW-Authenticate", ""))
+        if "bearer" in asked:
+            await self._fetch_token(asked["bearer"], scope)
+        elif "basic" in asked and self._access and not self._basic:
             self._basic = True
         else:
             raise self.refused()
@@ -104,14 +104,15 @@ class Authorization:
         return "Basic " + base64.b64encode(plain.encode()).decode()
 
 
-def _challenges(header: str) -> dict[str, dict[str, str]]:
+def challenges(header: str) -> dict[str, dict[str, str]]:
     """Scheme -> parameters. Some registries offer both schemes."""
     found = {}
     # a name inside quotes is no scheme
     marks = [mark for mark in _SCHEME.finditer(header) if header.count('"', 0, mark.start()) % 2 == 0]
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        rest = header[mark.end() : following.start() if following else len(header)]
-        found[mark[1].lower()] = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(rest)}
+    for number, mark in enumerate(marks):
+        end = marks[number + 1].start() if number + 1 < len(marks) else len(header)
+        said = _PARAMETER.findall(header[mark.end() : end])
+        found[mark[1].lower()] = {name.lower(): quoted or plain for name, quoted, plain in said}
     return found
 
 

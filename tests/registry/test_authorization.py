@@ -17,12 +17,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.servers import RegistryServer
 from models.base import digest_of
 from models.errors import ImageNotFound, ToolFailed, Unauthorized, UnsupportedImage
 from registry.access import Access, SourceFailed, SourceRules
-from registry.authorization import belong_together
+from registry.authorization import belong_together, challenges
 from registry.building import ImageBuilder, push_layout
 from registry.client import HubRepository, RegistryClient, RegistryRepository
 from registry.copying import publish_tier
@@ -307,6 +309,12 @@ async def test_a_token_that_has_ended_is_fetched_again(scripted: Start, connect:
     assert server.paths().count("/token") == 2
 
 
+async def test_a_refusal_without_a_challenge_asks_for_credentials(scripted: Start, connect: Connect) -> None:
+    server = await scripted(lambda _: Reply(401))
+    with pytest.raises(Unauthorized, match="asks for credentials"):
+        await RegistryRepository(connect(server.address), "team/app").manifest("1.0")
+
+
 async def test_of_several_challenges_the_token_is_taken(scripted: Start, connect: Connect) -> None:
     def answer(asked: Asked) -> Reply:
         if asked.path == "/token":
@@ -340,9 +348,7 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host(scripted: St
     assert [asked.headers.get("authorization") for asked in elsewhere.asked] == [None]
 
 
-async def test_credentials_do_not_follow_an_upload_or_a_next_page_to_another_host(
-    scripted: Start, connect: Connect
-) -> None:
+async def test_credentials_do_not_follow_a_next_page_to_another_host(scripted: Start, connect: Connect) -> None:
     elsewhere = await scripted({"/next": b'{"tags": ["2.0"]}'})
 
     def answer(asked: Asked) -> Reply:
@@ -435,3 +441,10 @@ async def test_docker_hub_is_found_where_it_is() -> None:
 def test_a_host_that_is_none_is_refused_at_once(host: str) -> None:
     with pytest.raises(ImageNotFound, match="is no registry"):
         RegistryClient(host, SourceRules())
+
+
+@given(st.text() | st.from_regex(r'(Basic |Bearer )?(realm="?[^"]*"?[, ]*)*', fullmatch=True))
+def test_a_challenge_may_say_anything(header: str) -> None:
+    for scheme, parameters in challenges(header).items():
+        assert scheme in ("basic", "bearer")
+        assert all(isinstance(value, str) for value in parameters.values())

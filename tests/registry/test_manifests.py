@@ -1,12 +1,15 @@
 """What a manifest may say, and what becomes of one that says something else."""
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.base import digest_of
-from models.errors import ImageTooLarge, MalformedImage, UnsupportedImage, WharfingerError
+from models.errors import PUBLISHERS_ERRORS, ImageTooLarge, MalformedImage, UnsupportedImage, WharfingerError
 from models.policy import ImageLimits
 from registry.manifests import (
     DOCKER_LIST,
@@ -16,6 +19,7 @@ from registry.manifests import (
     OCI_MANIFEST,
     Manifest,
     parse_manifest,
+    require_attestation,
     require_image,
     require_within,
 )
@@ -23,6 +27,8 @@ from registry.references import parse_repository, require_tag
 from tests.registry.scripted import CONFIG, index, manifest
 
 DIGEST = digest_of(b"layer")
+FIELDS = ["schemaVersion", "mediaType", "config", "layers", "manifests", "digest", "size", "platform", "os"]
+FIELDS += ["architecture", "variant", "urls", "annotations"]
 
 
 def layer(**changes: Any) -> dict[str, Any]:
@@ -235,3 +241,31 @@ def test_repositories_are_taken_apart() -> None:
 def test_what_is_no_tag_is_refused(tag: str) -> None:
     with pytest.raises(WharfingerError, match="is no tag"):
         require_tag(tag)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([DIGEST, "sha256:"])
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(
+    document=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=6) | ANYTHING,
+    kind=st.sampled_from(["", OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST]),
+    named=st.booleans(),
+)
+def test_whatever_a_manifest_says_the_answer_is_the_taxonomys(document: Any, kind: str, named: bool) -> None:
+    if isinstance(document, dict) and named:
+        document["mediaType"] = kind
+    with contextlib.suppress(*PUBLISHERS_ERRORS):
+        read = parse_manifest(json.dumps(document).encode(), kind)
+        for look in (
+            lambda: require_within(require_image(read), ImageLimits()),
+            lambda: read.images(),
+            lambda: read.attestations(),
+            lambda: require_attestation(read),
+        ):
+            with contextlib.suppress(*PUBLISHERS_ERRORS):
+                look()
