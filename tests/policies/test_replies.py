@@ -32,6 +32,17 @@ def test_a_resubmission_starts_the_next_iteration_with_nothing_of_the_last_one()
     assert (state.release, state.outcome, state.deadline, state.undoable) == ("", Outcome(), None, None)
 
 
+def test_a_new_iteration_is_no_answer_and_no_appeal_and_everybody_reviews_it() -> None:
+    story = rejected().says("pat", c.Appeal).says("pat", c.Resubmit, content=CONTENT).onboarded().examined()
+    assert (story.state.responded, story.state.appealed, story.state.rejected_by) == (False, False, ())
+    assert story.says("mo", c.Approve).state.stage is Stage.PUBLISHING
+
+
+def test_a_resubmission_ends_a_last_warning() -> None:
+    warned = ready().says("mo", c.Reject, delayed=True).says("sam", c.Confirm)
+    assert not warned.says("pat", c.Resubmit, content=CONTENT).state.warned
+
+
 def test_whoever_finds_a_mistake_resubmits_before_the_review() -> None:
     story = ready().says("mo", c.Reject).says("pat", c.Resubmit, content=CONTENT)
     assert (story.state.stage, story.state.proposal) == (Stage.ONBOARDING, None)
