@@ -1,6 +1,7 @@
 """Where the hub may connect to, and what it does when a server stumbles."""
 
 import asyncio
+import contextlib
 import gzip
 import ipaddress
 import json
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from models.base import digest_of
-from models.errors import ImageNotFound, ImageTooLarge, MalformedImage, ToolFailed, UnsupportedImage
+from models.errors import ImageNotFound, ImageTooLarge, MalformedImage, ToolFailed, UnsupportedImage, WharfingerError
 from registry import transport
 from registry.access import SourceFailed, SourceRules
 from registry.client import CHUNK, HubRepository, RegistryClient, RegistryRepository
@@ -442,3 +443,46 @@ async def test_a_manifest_of_a_gigabyte_is_read_up_to_the_limit(scripted: Start,
     with pytest.raises(ImageTooLarge, match="more than 4,194,304 bytes"):
         await RegistryRepository(connect(server.address), "team/app").manifest("1.0")
     assert server.sent < 30 * 2**20
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"HTTP/1.1 999 \r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 100 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: \xff\xfe\r\nDocker-Content-Digest: \xff\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: \xff\xfe\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    ],
+)
+async def test_a_server_that_does_not_speak_http_well_is_a_clear_error(
+    connect: Connect, pauses: list[float], said: bytes
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        repository = RegistryRepository(connect(f"127.0.0.1:{port}"), "team/app")
+        with pytest.raises(WharfingerError):
+            await repository.manifest("1.0")
+        with pytest.raises(WharfingerError):
+            await anext(repository.blob(digest_of(b"x"), 1))
+        with pytest.raises(WharfingerError):
+            await HubRepository(repository.client, "hub/app").put_manifest("1.0", manifest(), "application/json")
