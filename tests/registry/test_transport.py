@@ -267,7 +267,7 @@ async def test_a_server_says_when_to_come_again(scripted: Start, connect: Connec
     server = await scripted({MANIFEST: [*replies, Reply(body=manifest())]})
     await RegistryRepository(connect(server.address), "team/app").manifest("1.0")
     assert pauses[0] == 7
-    assert 15 < pauses[1] <= 20
+    assert 1 < pauses[1] <= 20
     assert pauses[2] == transport.LONGEST_PAUSE
     assert pauses[3] < 4
 
@@ -292,7 +292,7 @@ async def test_where_nobody_listens_is_a_failure_of_the_source(connect: Connect,
 async def test_a_server_that_says_nothing_is_given_up(
     scripted: Start, connect: Connect, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "TIMEOUT", httpx.Timeout(0.05))
+    monkeypatch.setattr(transport, "TIMEOUT", httpx.Timeout(30.0, read=0.05))
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # until the other side has had enough
