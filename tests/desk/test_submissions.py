@@ -29,6 +29,7 @@ from tests.desk.hubs import (
     MODERATOR,
     Applicant,
     applied,
+    eventually,
     icon,
     profile,
     reached,
@@ -171,8 +172,13 @@ async def test_credentials_go_to_the_vault_and_nowhere_else(
 
     mended = await submissions.resubmit(hub, accepted.submission, publisher.email, read(folder))
     assert mended.iteration == 2
-    async with hub.database.session() as session:
-        again = await contents.find(session, ContentManifest, mended.content)
+
+    async def second() -> ContentManifest | None:
+        async with hub.database.session() as session:
+            row = await rows.get(session, accepted.submission)
+        return row.manifest if row.iteration == mended.iteration else None
+
+    again = await eventually(second)
     assert again is not None
     assert {tier.source.credentials for tier in again.tiers if tier.source} == {secret}
 
