@@ -97,7 +97,7 @@ class MailActivities:
         """What the server said, and the Message-ID."""
         try:
             mail, recipient = await self._write(letter)
-        except UnusableAddress as error:
+        except (UnusableAddress, notices.SubscriptionEnded) as error:
             return Delivery(False, False, 0, str(error)), ""
         except Exception as error:
             # one notice that cannot be written must not hold up all the others; a mended program writes it later

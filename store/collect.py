@@ -110,9 +110,12 @@ def _is_young(entry: Entry, plan: CollectionPlan) -> bool:
 
 
 async def digests_in_rows(database: Database) -> set[str]:
-    """Every digest that stands in any row of any table, whether or not it is a blob's."""
+    """Every digest that stands in any row of any table, whether or not it is a blob's.
+
+    In one view of all of them: a digest that goes from one row to another meanwhile is seen in one of the two.
+    """
     found: set[str] = set()
-    async with database.session() as session:
+    async with database.snapshot() as session:
         connection = await session.connection()
         for table in _TABLES:
             found |= await _digests_of(connection, table)

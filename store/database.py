@@ -78,6 +78,14 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """For reading what has to fit together: one consistent view on PostgreSQL as well, however long it takes."""
+        async with self._readers() as session:
+            if not self.is_sqlite:
+                await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """For writing: commits at the end, rolls back when an exception leaves the block.
 

@@ -37,7 +37,8 @@ async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnap
     manifest = await contents.find(session, ContentManifest, snapshot.content)
     if manifest is None:
         raise RowMissing(f"Content manifest {snapshot.content} of product {product.id} is not in the database.")
-    publisher = await session.get_one(PublisherRow, product.publisher)
+    # its name stays as it is until the listing that has it is there to be renamed with it
+    publisher = await session.get_one(PublisherRow, product.publisher, with_for_update={"read": True})
     row = ListingRow(
         product=product.id,
         publisher=product.publisher,

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import pages
 from models.content import ContentManifest, Track
+from models.errors import Permanent
 from models.findings import Finding, Level, Severity
 from models.notices import AUDIENCES, Audience, Notice, NoticeFinding, NoticeLink
 from models.notices import NoticeKind as N
@@ -61,6 +62,10 @@ _WITH_IMAGES = frozenset({N.PUBLISHED, N.RELEASE_PUBLISHED, N.RECOVERED})
 _SEVERITIES = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.UNKNOWN: 1, Severity.MINOR: 2, None: 1}
 
 
+class SubscriptionEnded(Permanent):
+    """The reader has unsubscribed since the notice was queued: it must not be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailDesk:
     """What all mails of the hub have in common. `base_url` has no slash at its end; `mail_domain` ends Message-IDs."""
@@ -96,7 +101,7 @@ async def build_notice(
     """The notice, its recipient's address and name (empty when there is none).
 
     The session has to be a transaction: a link that confirms an address is made here, good for `term`. An earlier
-    attempt's link stays good, so that a mail that went out twice does no harm.
+    attempt's link stays good, so that a mail that went out twice does no harm. Errors: SubscriptionEnded.
     """
     shown: dict[str, Any] = row.payload
     scene = await _scene(session, row)
@@ -251,4 +256,6 @@ async def _unsubscribe(session: AsyncSession, row: NoticeRow, base_url: str) -> 
     if AUDIENCES[row.kind] is not Audience.SUBSCRIBERS:
         return ""
     subscription = await session.get(SubscriptionRow, row.recipient)
-    return base_url + pages.unsubscribe_page(subscription.token) if subscription else ""
+    if subscription is None:
+        raise SubscriptionEnded("The subscription has ended, and with it its mails.")
+    return base_url + pages.unsubscribe_page(subscription.token)

@@ -14,6 +14,7 @@ from models.errors import NotFound
 from models.publishers import ApplicationStatus, PublisherProfile
 from models.tables import MembershipRow, PersonRow, PublisherRow
 from store import contents, people
+from store.database import insert_new
 from store.views import Page, PublisherView
 
 _OTHER_THAN_LETTERS = re.compile(r"[^a-z0-9]+")
@@ -48,19 +49,22 @@ async def apply(
     """
     if id and (known := await session.get(PublisherRow, id)) is not None:
         return known
-    taken = await session.exec(
-        select(PublisherRow.slug).where(col(PublisherRow.slug).startswith(slug_of(profile.legal_name), autoescape=True))
+    taken = select(PublisherRow.slug).where(
+        col(PublisherRow.slug).startswith(slug_of(profile.legal_name), autoescape=True)
     )
     row = PublisherRow(
         id=id or new_id(),
-        slug=free_slug(profile.legal_name, taken.all()),
+        slug="",
         name=profile.legal_name,
         profile=await contents.save(session, profile),
         applied_at=at,
         changed_at=at,
     )
-    session.add(row)
-    await session.flush()
+    inserted: list[str] = []
+    while not inserted:  # on PostgreSQL somebody of the same name may take the slug between the look and the insert
+        row.slug = free_slug(profile.legal_name, (await session.exec(taken)).all())
+        inserted = await insert_new(session, PublisherRow, [row.model_dump()], ("slug",))
+    row = await session.get_one(PublisherRow, row.id)
     await people.join(session, applicant, row.id, at)
     return row
 

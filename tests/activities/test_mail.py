@@ -15,14 +15,15 @@ from activities.policy import PolicyInForce
 from cli.servers import MailServer
 from models.lifecycle import Stage
 from models.notices import NoticeKind
+from models.products import ListingStatus
 from models.publishers import ApplicationStatus
 from models.recording import Entry
-from models.tables import MembershipRow, NoticeRow, NoticeStatus, PersonRow, TokenRow
+from models.tables import MembershipRow, NoticeRow, NoticeStatus, PersonRow, SubscriptionRow, TokenRow
 from models.work import MailsHandled, MailShift
 from notifications.composing import UnusableAddress
 from notifications.delivery import SmtpServer
 from notifications.mailbox import read_mailbox
-from store import outbox
+from store import outbox, subscriptions
 from store.database import Database
 from store.notices import MailDesk
 from store.views import DeliveryView
@@ -287,6 +288,33 @@ async def test_an_address_that_is_none_is_refused_at_once(
     room = mailroom(database, policy, smtp.server())
     assert await works(room, all_are(NoticeStatus.REFUSED)) == MailsHandled(refused=1)
     assert "No mail can be sent to" in (await log(database))[0].last_error
+    assert not smtp.received
+
+
+async def test_whoever_has_unsubscribed_gets_no_mail_that_was_on_its_way(
+    database: Database, policy: PolicyInForce, smtp: ScriptedSmtp
+) -> None:
+    house = await harbour(database)
+    async with database.transaction() as session:
+        session.add(
+            SubscriptionRow(
+                id="ann",
+                product=house.product,
+                address="ann@example.org",
+                token="t0ken",
+                created_at=MONDAY,
+                confirmed_at=MONDAY,
+            )
+        )
+    entry = Entry(event="published", at=MONDAY, text=house.submission, notices=(NoticeKind.RELEASE_PUBLISHED,))
+    await house.product_records(2, ListingStatus.PUBLISHED, entry)
+    room = mailroom(database, policy, smtp.server())
+    [letter] = await outbox.claim(database, now=datetime.now(UTC), lease_seconds=60, batch=1)
+    async with database.transaction() as session:
+        assert await subscriptions.unsubscribe(session, "t0ken")
+    await outbox.postpone(database, letter.id, MONDAY, "451 4.3.0 Local error")
+    assert await works(room, all_are(NoticeStatus.REFUSED)) == MailsHandled(refused=1)
+    assert [row.last_error for row in await log(database)] == ["The subscription has ended, and with it its mails."]
     assert not smtp.received
 
 

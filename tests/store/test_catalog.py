@@ -1,12 +1,14 @@
 """Products and what the public sees of them."""
 
+import asyncio
+
 import pytest
 
 from models.errors import NotAllowed, NotFound
-from models.products import ListingStatus
+from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationStatus
-from models.recording import Entry
-from store import contents, listings, products
+from models.recording import Entry, ProductRecording
+from store import contents, listings, people, products, projection, publishers
 from store.database import Database
 from tests.parts.rows import MONDAY, PROFILE, RELEASE, Harbour, harbour, manifest
 
@@ -156,3 +158,50 @@ async def test_products_are_found_by_the_new_name_of_their_publisher(database: D
         [found] = (await listings.search(session, "ocean crane")).items
         assert (found.publisher_name, found.verified) == ("Ocean Terminals", True)
         assert (await listings.search(session, "harbour")).total == 0
+
+
+async def renames(house: Harbour, name: str) -> None:
+    async with house.database.transaction() as session:
+        digest = await contents.save(session, PROFILE.model_copy(update={"legal_name": name}))
+    await house.application_records(3, ApplicationStatus.APPROVED, profile=digest)
+
+
+async def found_by(database: Database, words: str) -> int:
+    async with database.session() as session:
+        return (await listings.search(session, words)).total
+
+
+async def test_a_publisher_that_is_renamed_while_its_first_product_is_listed_is_found_by_the_new_name(
+    database: Database,
+) -> None:
+    house = await harbour(database)
+    snapshot = ProductSnapshot(
+        id=house.product,
+        revision=2,
+        status=ListingStatus.PUBLISHED,
+        release=RELEASE,
+        content=house.content,
+        submission=house.submission,
+    )
+    async with database.transaction() as session:
+        await projection.record_product(session, ProductRecording(snapshot=snapshot), "run-1")
+        renaming = asyncio.create_task(renames(house, "Quay Works"))
+        # it either waits for the listing, or is over before the listing is there
+        await asyncio.wait([renaming], timeout=0.5)
+    await renaming
+    assert (await found_by(database, "quay"), await found_by(database, "harbour")) == (1, 0)
+
+
+async def test_applicants_of_one_name_who_come_at_once_get_a_slug_each(database: Database, database_url: str) -> None:
+    second = Database(database_url)
+
+    async def applies(place: Database, number: int) -> str:
+        async with place.transaction() as session:
+            person = await people.find_or_create(session, f"pat{number}@quay.example", at=MONDAY)
+            return (await publishers.apply(session, PROFILE, person.id, MONDAY)).slug
+
+    try:
+        slugs = await asyncio.gather(*(applies((database, second)[number % 2], number) for number in range(6)))
+    finally:
+        await second.close()
+    assert sorted(slugs) == ["harbour-works", *(f"harbour-works-{number}" for number in range(2, 7))]

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
+import store.collect
 from models.base import digest_of
 from models.findings import WaiverScope
 from models.lifecycle import Stage
@@ -310,3 +313,26 @@ async def test_trimming_never_follows_a_link_out_of_the_cache(tmp_path: Path) ->
     await trim_cache(cache, 0)
     assert outside.read_bytes() == b"x" * 100
     assert list(cache.iterdir()) == []
+
+
+async def test_a_digest_that_goes_from_one_table_to_another_meanwhile_is_seen(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = digest_of(b"report"), digest_of(b"another report")
+    scan = ScanRow(
+        image="i", platform="p", advisory_snapshot="a", scanner="s", scanner_version="1", report=before, at=NOW
+    )
+    await add(database, scan)
+    names = [table.name for table in _TABLES]
+    assert names.index("content") < names.index("scan")
+    look = store.collect._digests_of
+
+    async def moves(connection: AsyncConnection, table: Table) -> set[str]:
+        if table.name == "scan":
+            async with database.transaction() as session:
+                session.add(ContentRow(digest=before, document={}, stored_at=NOW))
+                await session.exec(update(ScanRow).values(report=after))
+        return await look(connection, table)
+
+    monkeypatch.setattr(store.collect, "_digests_of", moves)
+    assert before in await store.collect.digests_in_rows(database)
