@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,15 @@ from activities.scratch import scratch
 from activities.sources import Sources
 from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
-from models.addresses import MAIL_QUEUE, MAILROOM_ID, MODERATION_QUEUE, QUEUES, RECONCILE_SCHEDULE_ID, SCANNING_QUEUE
+from models.addresses import (
+    MAIL_QUEUE,
+    MAILROOM_ID,
+    MODERATION_QUEUE,
+    QUEUES,
+    RECONCILE_SCHEDULE_ID,
+    SCANNING_QUEUE,
+    new_id,
+)
 from models.errors import WharfingerError
 from notifications.delivery import SmtpServer
 from registry.access import Access, SourceRules
@@ -54,6 +63,7 @@ from workflows.mailroom import MailroomWorkflow
 from workflows.product import ProductWorkflow
 from workflows.publisher import PublisherWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.sandbox import RUNNER
 from workflows.scan import ScanWorkflow
 from workflows.submission import SubmissionWorkflow
 
@@ -73,6 +83,19 @@ GRACE = timedelta(seconds=30)
 #: of workflows kept in memory: about 100 KB each
 CACHED_WORKFLOWS = 1_000
 RECONCILE_EVERY = timedelta(minutes=15)
+#: a withdrawn submission's scan, or a recalled publication, hears of it by the answer to its next heartbeat
+HEARD_WITHIN = timedelta(seconds=10)
+
+
+def _version() -> str:
+    """What ops see on every task, of which program did it. Without it the SDK hashes every module, at every start."""
+    try:
+        return metadata.version("wharfinger")
+    except metadata.PackageNotFoundError:
+        return "checkout"
+
+
+VERSION = _version()
 
 
 class Collaborators:
@@ -171,6 +194,8 @@ def workers(
                 task_queue=MODERATION_QUEUE,
                 workflows=WORKFLOWS,
                 activities=collaborators.moderation(),
+                workflow_runner=RUNNER,
+                build_id=VERSION,
                 max_cached_workflows=CACHED_WORKFLOWS,
                 graceful_shutdown_timeout=GRACE,
             )
@@ -181,7 +206,9 @@ def workers(
                 client,
                 task_queue=SCANNING_QUEUE,
                 activities=collaborators.heavy(),
+                build_id=VERSION,
                 max_concurrent_activities=settings.scans_at_once,
+                max_heartbeat_throttle_interval=HEARD_WITHIN,
                 graceful_shutdown_timeout=GRACE,
             )
         )
@@ -191,6 +218,7 @@ def workers(
                 client,
                 task_queue=MAIL_QUEUE,
                 activities=[collaborators.mail.drain],
+                build_id=VERSION,
                 max_concurrent_activities=1,
                 graceful_shutdown_timeout=GRACE,
             )
@@ -220,8 +248,10 @@ async def start_standing_processes(client: Client) -> None:
 @asynccontextmanager
 async def running(settings: Settings, queues: Sequence[str] = QUEUES) -> AsyncIterator[Client]:
     """Workers for the queues, polling; they finish what they can when the block ends."""
-    # SDK histories name the worker in each event: a short name is a small history
-    client = await connect(settings.temporal, identity=f"worker-{os.getpid()}")
+    # histories name the worker in every other event: five letters and not thirty are two kilobytes of each submission's
+    name = f"w{new_id()[:4]}"
+    client = await connect(settings.temporal, identity=name)
+    log.info("this worker in histories", name=name, pid=os.getpid(), version=VERSION)
     with scratch(settings.work_folder) as work:
         async with open_stores(settings) as (database, blobs, vault), AsyncExitStack() as stack:
             await database.migrate()

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.errors import translated
@@ -14,10 +15,11 @@ from models.errors import NotFound
 from models.events import Examined
 from models.images import ReleaseSet
 from models.lifecycle import Outcome
+from models.policy import HubPolicy
 from models.publishers import PublisherProfile
 from models.reports import ChangesSince, Comparison, IterationReport
 from models.scans import ImageReport
-from models.work import Examination
+from models.work import Examination, IterationOrder
 from policies import working_days
 from policies.differences import differences, page_in_force
 from policies.examination import examine, outcome_of
@@ -36,8 +38,9 @@ class Examiner:
     policy: PolicyInForce
 
     async def examine(self, examination: Examination) -> Outcome:
-        order, now, policy = examination.order, datetime.now(UTC), self.policy.current()
+        order, now = examination.order, datetime.now(UTC)
         async with self.database.session() as session:
+            policy = await self._policy_of(session, order)
             submission = await submissions.get(session, order.submission)
             manifest = await contents.find(session, ContentManifest, order.content)
             profile = await submissions.profile_of(session, submission)
@@ -67,7 +70,7 @@ class Examiner:
             policy=policy,
             now=now,
         )
-        outcome = outcome_of(report).model_copy(update={"reply_by": working_days.reply_by(now, policy.deadlines)})
+        outcome = _outcome(report, order, policy, now)
         digest = await self.blobs.put_message(report)
         previous, approved = [await self._since(each, report, reports, manifest) for each in earlier]
         nearest = previous or approved
@@ -90,6 +93,13 @@ class Examiner:
                 at=now,
             )
         return outcome
+
+    async def _policy_of(self, session: AsyncSession, order: IterationOrder) -> HubPolicy:
+        """The one in force when the iteration began; the present one when that is gone (a restored database)."""
+        current = self.policy.current()
+        if order.policy in ("", current.digest):
+            return current
+        return await policy_rows.find(session, order.policy) or current
 
     async def _pictures(self, manifest: ContentManifest, profile: PublisherProfile) -> dict[str, bytes]:
         """A picture that is not stored is a finding of the rules, not a failure."""
@@ -127,6 +137,14 @@ class Examiner:
             iteration=before.number,
             differences=found,
         )
+
+
+def _outcome(report: IterationReport, order: IterationOrder, policy: HubPolicy, now: datetime) -> Outcome:
+    """With the moderators' term, counted in working days; a first review has a term of its own."""
+    outcome = outcome_of(report)
+    if order.iteration == 1:
+        return outcome
+    return outcome.model_copy(update={"reply_by": working_days.reply_by(now, policy.deadlines)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Onboarding: every tag of every tier is pinned to a digest, once, and the terms of the policy in force with it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from temporalio import activity
 
@@ -16,7 +17,7 @@ from models.images import ImageSource, PinnedTag, PinnedTier, ReleaseSet
 from models.work import Examination, ImageProblem, IterationOrder
 from registry.resolve import resolve_tier
 from registry.sources import Source
-from store import contents, submissions
+from store import contents, policies, submissions
 from store.blobs import Blobs
 from store.database import Database, RowMissing
 
@@ -35,6 +36,8 @@ class OnboardingActivities:
         with translated():
             async with heartbeats():
                 policy = self.policy.current()
+                async with self.database.transaction() as session:
+                    await policies.keep(session, policy, datetime.now(UTC))
                 async with self.database.session() as session:
                     manifest = await contents.find(session, ContentManifest, order.content)
                     submission = await submissions.get(session, order.submission)
@@ -49,7 +52,8 @@ class OnboardingActivities:
                 digest = await self.blobs.put_message(release)
                 if not problems:
                     return terms.model_copy(update={"release": digest})
-                refused = order.model_copy(update={"release": digest if release.images() else ""})
+                update = {"release": digest if release.images() else "", "policy": policy.digest}
+                refused = order.model_copy(update=update)
                 outcome = await self.examiner.examine(Examination(order=refused, problems=problems))
                 return terms.model_copy(update={"refused": outcome})
 

@@ -7,14 +7,13 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 from models.addresses import MAIL_QUEUE, SCANNING_QUEUE
-from models.errors import PERMANENT_ERRORS
 
-#: unlimited attempts: an outage delays, never fails
+#: Permanent errors say so themselves (activities/errors.py): their names in every policy would be a tenth of a history.
+#: Unlimited attempts: an outage delays, never fails.
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(minutes=1),
-    non_retryable_error_types=PERMANENT_ERRORS,
 )
 
 
@@ -42,7 +41,6 @@ _SHOWN = RetryPolicy(
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=30),
     maximum_attempts=5,
-    non_retryable_error_types=PERMANENT_ERRORS,
 )
 
 #: a few statements in one transaction

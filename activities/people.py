@@ -22,10 +22,15 @@ class PeopleActivities:
 
     @activity.defn
     async def standing_of(self, question: StandingQuestion) -> Standing:
-        """Roles towards one publisher; somebody unknown has none. `reply_by` is counted in working days from `at`."""
+        """Roles towards one publisher; somebody unknown has none.
+
+        A member learns by when the hub answers what it says: `reply_by` is counted in working days from `at`.
+        """
         with translated():
             async with self.database.session() as session:
                 standing = await people.standing_of(session, question.actor, question.publisher)
+            if Role.PUBLISHER not in standing.roles:
+                return standing
             reply_by = working_days.reply_by(question.at, self.policy.current().deadlines)
             return standing.model_copy(update={"reply_by": reply_by})
 

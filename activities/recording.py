@@ -12,6 +12,7 @@ from models.errors import NotFound
 from models.findings import Waiver
 from models.lifecycle import CLOSED_STAGES
 from models.recording import ApplicationRecording, ProductRecording, SubmissionRecording
+from models.tables import SubmissionRow
 from store import projection, secrets
 from store.blobs import Blobs
 from store.database import Database
@@ -35,7 +36,8 @@ class RecordingActivities:
             granted = await self._granted(recording)
 
             async def record(session: AsyncSession) -> None:
-                await projection.record_submission(session, recording, run, granted=granted)
+                whole = await _whole(session, recording) if recording.as_before else recording
+                await projection.record_submission(session, whole, run, granted=granted)
                 if recording.snapshot.stage in CLOSED_STAGES:
                     await secrets.delete_of(session, submission_address(recording.snapshot.id))
 
@@ -67,6 +69,15 @@ class RecordingActivities:
         run = _run()
         with translated():
             await self.database.write(lambda session: projection.record_application(session, recording, run))
+
+
+async def _whole(session: AsyncSession, recording: SubmissionRecording) -> SubmissionRecording:
+    """With what was recorded before. A row that is missing is the projection's matter."""
+    row = await session.get(SubmissionRow, recording.snapshot.id)
+    if row is None:
+        return recording
+    known = {"content": row.content, "release": row.release}
+    return recording.model_copy(update={"snapshot": recording.snapshot.model_copy(update=known)})
 
 
 def _run() -> str:

@@ -1,5 +1,9 @@
 """What happens to a submission by itself: the ends of its stages' work and the strokes of its clock."""
 
+from typing import Any
+
+from pydantic import field_serializer
+
 from models.base import Message
 from models.lifecycle import Outcome
 from models.policy import Deadlines
@@ -15,6 +19,11 @@ class Onboarded(Message):
     policy: str
     release: str = ""
     refused: Outcome | None = None
+
+    @field_serializer("terms")
+    def _terms_without_defaults(self, terms: Deadlines) -> dict[str, Any]:
+        """As every message: a default of the code is never changed, since histories rely on it; policy.toml is."""
+        return terms.model_dump(mode="json", exclude_defaults=True)
 
 
 class Examined(Message):

@@ -215,4 +215,3 @@ class Snapshot(Message):
     appealed: bool = False
     uncertified: bool = False
     assignee: str = ""
-    policy: str = ""

@@ -40,7 +40,11 @@ class Recording(Message, Generic[S]):
 
 
 class SubmissionRecording(Recording[Snapshot]):
-    pass
+    """`as_before`: content and release set are those that were recorded before, and are left out here: digests are most
+    of a snapshot's bytes.
+    """
+
+    as_before: bool = False
 
 
 class ApplicationRecording(Recording[ApplicationSnapshot]):

@@ -35,12 +35,16 @@ class ProductStart(Message):
 
 
 class IterationOrder(Message):
-    """One iteration of a submission: what onboarding and the checks work on."""
+    """One iteration of a submission: what onboarding and the checks work on.
+
+    `policy` is the digest of the one in force when the iteration began: it is judged by that, whatever is edited since.
+    """
 
     submission: str
-    iteration: int
+    iteration: int = 1
     content: str
     release: str = ""
+    policy: str = ""
 
 
 class ScanOrder(Message):

@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
     from models.addresses import submission_address
     from models.commands import PRODUCT_COMMANDS, Command, Supersede
     from models.errors import NotAllowed
-    from models.lifecycle import Stage
     from models.notices import NoticeKind
     from models.products import ListingStatus, NewSubmission, ProductSnapshot, ProductState, PublicationOrder, Submitted
     from models.publishers import Standing
@@ -162,8 +161,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
             id=submission_address(new.id),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            search_attributes=search_attributes.at_start(new.publisher, new.product, Stage.ONBOARDING),
-            static_summary=f"Submission #{number}",
+            search_attributes=search_attributes.at_start(new.publisher),
         )
 
     async def _signal(self, submission: str, name: str, message: object) -> None:

@@ -29,25 +29,25 @@ REGISTRY: dict[str, str] = {
 }
 
 
-def at_start(publisher: str, product: str = "", stage: Stage | None = None) -> TypedSearchAttributes:
-    """Who it is about and where it begins: written with the start, it costs no action of its own."""
+def at_start(publisher: str, product: str = "") -> TypedSearchAttributes:
+    """Who it is about; never changes, so it costs nothing later.
+
+    A submission's product is its parent: `ParentWorkflowId = "product/<id>"`. One without a stage yet is onboarding.
+    """
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(PUBLISHER, publisher)]
     if product:
         pairs.append(SearchAttributePair(PRODUCT, product))
-    if stage is not None:
-        pairs.append(SearchAttributePair(STAGE, str(stage)))
     return TypedSearchAttributes(pairs)
 
 
 def of_submission(before: SubmissionState, after: SubmissionState) -> list[SearchAttributeUpdate[Any]]:
     """Only what differs is written: every attribute costs bytes in the history."""
     deadline, deadline_before = after.deadline, before.deadline
-    updates = _stage_and_due(
-        before.stage,
-        after.stage,
-        deadline_before.due if deadline_before else None,
-        deadline.due if deadline else None,
-    )
+    due = deadline.due if deadline else None
+    due_before = deadline_before.due if deadline_before else None
+    if after.closed or after.stage is Stage.PUBLISHING:
+        due = due_before  # it ends in a moment: nobody lists it by its due date any more
+    updates = _stage_and_due(before.stage, after.stage, due_before, due)
     if after.iteration != before.iteration:
         updates.append(ITERATION.value_set(after.iteration))
     overdue = bool(deadline and deadline.overdue)

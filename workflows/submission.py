@@ -33,8 +33,6 @@ with workflow.unsafe.imports_passed_through():
 
 #: stages in which the run itself does something; in the others people are at turn, and only the clock runs
 _BUSY = frozenset({Stage.ONBOARDING, Stage.CHECKING, Stage.PUBLISHING})
-#: a publication that nobody has answered is ordered again: the product may have been reset, and publishes once
-_ORDER_AGAIN = timedelta(days=1)
 
 
 @workflow.defn
@@ -47,6 +45,8 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         self._events: list[e.MachineEvent] = []
         self._trail = Trail()
         self._trouble = ""
+        #: content and release set as the database has them
+        self._recorded: tuple[str, str] | None = None
         self._ordered: asyncio.Future[None] | None = None
         self._state = start.state or SubmissionState(
             id=start.id,
@@ -60,7 +60,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         )
 
     @workflow.run
-    async def run(self, start: SubmissionStart) -> Snapshot:
+    async def run(self, start: SubmissionStart) -> Stage:
         self._beside = Beside(self._trail.keep(self._record))
         while not self._state.closed:
             await self._one_stage()
@@ -70,7 +70,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         await self._tell_product()
         await self._answer_latecomers()
         await self._beside.let_go()
-        return self.snapshot()
+        return self._state.stage
 
     async def _one_stage(self) -> None:
         """Do the stage's own work until it ends or a message moves the submission on, whichever comes first."""
@@ -129,7 +129,10 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
                 return await self._clock()
 
     async def _onboard(self) -> e.Onboarded:
-        return await workflow.execute_activity_method(OnboardingActivities.onboard, self._order(), **options.ONBOARD)
+        """The iteration begins: with the policy in force now."""
+        state = self._state
+        order = IterationOrder(submission=state.id, iteration=state.iteration, content=state.content)
+        return await workflow.execute_activity_method(OnboardingActivities.onboard, order, **options.ONBOARD)
 
     async def _check(self) -> e.Examined:
         """Scan and rules, all of them, before a moderator is told. A listing edit brings no image to scan."""
@@ -148,11 +151,11 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         return result.examined
 
     async def _clock(self) -> e.ClockStruck:
-        moment, deadline = self._moment(), self._state.deadline
-        if moment is None or deadline is None:
+        moment = self._moment()
+        if moment is None:
             await workflow.wait_condition(lambda: False)
             raise AssertionError  # the wait ends only by cancellation
-        await workflow.sleep(max(moment - workflow.now(), timedelta(seconds=1)), summary=deadline.kind)
+        await workflow.sleep(max(moment - workflow.now(), timedelta(seconds=1)))
         return e.ClockStruck()
 
     async def _order_publication(self) -> e.MachineEvent:
@@ -164,11 +167,11 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             release=self._state.release,
             revision=self._state.revision,
         )
-        while True:
-            # once sent it is not taken back half-way: a recall must never arrive before the order that it recalls
-            self._ordered = asyncio.ensure_future(self._product().signal("publish", order))
-            await asyncio.shield(self._ordered)
-            await workflow.sleep(_ORDER_AGAIN, summary="order publication again")
+        # once sent it is not taken back half-way: a recall must never arrive before the order that it recalls
+        self._ordered = asyncio.ensure_future(self._product().signal("publish", order))
+        await asyncio.shield(self._ordered)
+        await workflow.wait_condition(lambda: False)
+        raise AssertionError  # the wait ends only by cancellation
 
     async def _recall(self) -> None:
         """The approval was undone: not to be published if that is still possible."""
@@ -194,7 +197,11 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
     def _order(self) -> IterationOrder:
         state = self._state
         return IterationOrder(
-            submission=state.id, iteration=state.iteration, content=state.content, release=state.release
+            submission=state.id,
+            iteration=state.iteration,
+            content=state.content,
+            release=state.release,
+            policy=state.policy,
         )
 
     # --- changes of state ---------------------------------------------------------------------------------------
@@ -211,7 +218,8 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         change = lifecycle.tell(self._state, command, standing, workflow.now())
         private = command.act in ("note", "assign")
         self._advance(change, entry_of(command, notices=change.notices, waiver=change.waiver, private=private))
-        return self.snapshot()
+        # whoever decides knows what it looked at, and histories have a budget
+        return self.snapshot().model_copy(update={"content": "", "release": ""})
 
     def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:
         """Kept in the audit trail and answered by mail: whoever sent a signal waits for no answer."""
@@ -239,11 +247,19 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         """The Temporal UI reads like a status page, with the hub's own trouble if there is any."""
         if trouble is not None:
             self._trouble = trouble
-        workflow.set_current_details("\n".join(filter(None, (words.status_page(self._state), self._trouble))))
+        number = f"- submission #{self._state.number} of its product"
+        workflow.set_current_details("\n".join(filter(None, (words.status_page(self._state), number, self._trouble))))
 
     async def _record(self, entries: tuple[Entry, ...]) -> None:
-        recording = SubmissionRecording(snapshot=self.snapshot(), entries=entries)
+        """The digests travel only when they are new: they are most of a snapshot's bytes."""
+        snapshot = self.snapshot()
+        digests = snapshot.content, snapshot.release
+        as_before = digests == self._recorded
+        if as_before:
+            snapshot = snapshot.model_copy(update={"content": "", "release": ""})
+        recording = SubmissionRecording(snapshot=snapshot, entries=entries, as_before=as_before)
         await workflow.execute_activity_method(RecordingActivities.record_submission, recording, **options.RECORD)
+        self._recorded = digests
 
     # --- what others tell and ask -------------------------------------------------------------------------------
 

@@ -223,8 +223,8 @@ class Case(Process[Snapshot]):
     async def ends(self) -> Snapshot:
         """The run has ended well."""
         await meet(self._has_ended, f"{self.address} does not end")
-        said: Snapshot = await self.handle.result()
-        return said
+        await self.handle.result()
+        return await self.snapshot()
 
     async def _has_ended(self) -> bool:
         return await self.status() is not WorkflowExecutionStatus.RUNNING
@@ -317,6 +317,8 @@ class House:
             workflows=STORIES,
             activities=light,
             workflow_runner=STRICT_RUNNER,
+            build_id="test",
+            identity="test",
             # a mistake fails the run instead of being tried again for ever
             workflow_failure_exception_types=[Exception],
         )
@@ -325,6 +327,8 @@ class House:
             self.client,
             task_queue=SCANNING_QUEUE,
             activities=heavy,
+            build_id="test",
+            identity="test",
             # the server's answer to a heartbeat brings a cancellation
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
         )
@@ -421,7 +425,7 @@ class House:
 
     def case(self, submission: str) -> Case:
         address = submission_address(submission)
-        handle = self.client.get_workflow_handle(address, result_type=Snapshot)
+        handle = self.client.get_workflow_handle(address)
         return Case(address, handle, Snapshot, self.database, self.client, submission)
 
     async def product_of(self, case: Case) -> Process[ProductSnapshot]:

@@ -7,6 +7,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from models import commands as c
 from models.lifecycle import Stage, Turn
+from store import submissions
 from tests.workflows.house import Case, House, refused
 
 pytestmark = pytest.mark.system
@@ -113,36 +114,40 @@ async def test_a_proposal_that_nobody_confirms_is_reminded_of(house: House, time
 
 
 @pytest.mark.history("policy-edited")
-async def test_an_edited_policy_holds_for_the_next_iteration_and_leaves_running_deadlines_alone(
+async def test_an_edited_policy_holds_for_the_next_iteration_and_leaves_running_ones_alone(
     house: House, time_skipping: WorkflowEnvironment
 ) -> None:
     waiting = await asked_for_changes(house)
-    before = await waiting.snapshot()
+    term = (await waiting.snapshot()).due
     ready = await house.submits()
     await ready.reaches(Stage.READY)
-    expired = await asked_for_changes(house)
-    await time_skipping.sleep(timedelta(days=36))
-    await expired.reaches(Stage.EXPIRED)
-    second = await asked_for_changes(house)
-    term = (await second.snapshot()).due
     house.scans.gate.shut()
     checking = await house.submits()
     await house.scans.gate.arrived.wait()
 
-    house.policy.write_text("[deadlines]\nchanges_reminder_days = 3\nchanges_expiry_days = 5\n")
+    deadlines = "[deadlines]\nchanges_reminder_days = 3\nchanges_expiry_days = 5\n"
+    house.policy.write_text(f'{deadlines}[rules]\nrequirement = ["image.healthcheck"]\n')
     house.scans.gate.open.set()
-    assert (await waiting.snapshot()).stage is Stage.EXPIRED
-    assert (await second.snapshot()).due == term
-    await checking.reaches(Stage.READY)
+    assert (await waiting.snapshot()).due == term
+    judged = await checking.reaches(Stage.READY)
+    assert judged.outcome.blocking == (), "by the rules in force when its iteration began"
     for case in (ready, checking):
         told = await house.moderator.tells(case, c.RequestChanges, text="Add a licence.")
-        assert told.policy == before.policy, "the iteration began under the older policy"
-    manifest = house.manifest("1.1")
-    again = await house.resubmits(second, manifest)
-    assert again.iteration == 2
-    judged = await second.reaches(Stage.READY, iteration=2)
-    assert judged.policy != before.policy
-    newer = await house.moderator.tells(second, c.RequestChanges, text="Once more.")
+        assert told.due is not None
+        assert term is not None
+        assert told.due >= term, "35 days, as when its iteration began"
+    await house.resubmits(waiting, house.manifest("1.1"))
+    again = await waiting.reaches(Stage.READY, iteration=2)
+    assert len(again.outcome.blocking) == 2, "a health check is a requirement now, on both platforms"
+    await house.moderator.tells(waiting, c.RequestChanges, text="Once more.")
     await time_skipping.sleep(timedelta(days=6))
-    assert (await second.reaches(Stage.EXPIRED)).revision > newer.revision
-    assert (await ready.snapshot()).stage is Stage.WAITING, "35 days, as when its iteration began"
+    await waiting.reaches(Stage.EXPIRED)
+    assert [await policies_of(house, case) for case in (ready, checking)] == [await policies_of(house, waiting, 1)] * 2
+    assert await policies_of(house, waiting, 1) != await policies_of(house, waiting, 2)
+    assert (await ready.snapshot()).stage is Stage.WAITING
+
+
+async def policies_of(house: House, case: Case, iteration: int = 1) -> str:
+    """Digest of the policy that an iteration was judged by."""
+    async with house.database.session() as session:
+        return (await submissions.iterations(session, case.id))[iteration - 1].policy
