@@ -20,7 +20,7 @@ def applied() -> ApplicationState:
 
 
 def says(state: ApplicationState, person: str, kind: type[c.Command], **fields: Any) -> application.Change:
-    return application.tell(state, command(kind, person, **fields), standing(person, MONDAY + 2 * DAY), TERMS, MONDAY)
+    return application.tell(state, command(kind, person, **fields), standing(person, MONDAY + 4 * DAY), TERMS, MONDAY)
 
 
 def confirmed() -> ApplicationState:
@@ -49,12 +49,13 @@ def test_whoever_does_not_confirm_is_reminded_once() -> None:
     assert state.remind_at == MONDAY + 2 * DAY
     reminded = application.remind(state)
     assert [str(kind) for kind in reminded.notices] == ["confirm_email"]
+    assert reminded.state.revision == state.revision + 1
     assert application.remind(reminded.state).state is reminded.state
 
 
 def test_a_confirmed_application_is_to_be_reviewed_within_working_days() -> None:
     change = says(applied(), "pat", c.ConfirmEmail)
-    assert (change.state.status, change.state.due) == (A.SUBMITTED, MONDAY + 2 * DAY)
+    assert (change.state.status, change.state.due) == (A.SUBMITTED, MONDAY + 4 * DAY)
     assert [str(kind) for kind in change.notices] == ["application_received", "application_to_review"]
     assert [str(kind) for kind in application.remind(change.state).notices] == ["application_to_review"]
     with pytest.raises(NotAllowed, match="confirm_email does not apply"):
@@ -78,7 +79,7 @@ def test_more_information_is_asked_for_answered_and_reviewed_again() -> None:
     answered = says(asked_for.state, "pat", c.GiveInformation, profile="sha256:amended")
     assert (answered.state.status, answered.state.profile) == (A.SUBMITTED, "sha256:amended")
     assert (answered.state.due, [str(kind) for kind in answered.notices]) == (
-        MONDAY + 2 * DAY,
+        MONDAY + 4 * DAY,
         ["application_answered"],
     )
 
@@ -93,6 +94,11 @@ def test_what_the_other_side_has_to_act_on_is_not_empty(kind: type[c.Command]) -
         says(confirmed(), "mo", kind, text=" ")
     with pytest.raises(NotAllowed, match="needs a text"):
         says(asked(), "pat", c.GiveInformation, text="")
+
+
+@pytest.mark.parametrize("kind", [c.ApprovePublisher, c.DeferPublisher])
+def test_what_speaks_for_itself_needs_no_text(kind: type[c.Command]) -> None:
+    assert says(confirmed(), "mo", kind, text="").state.revision == confirmed().revision + 1
 
 
 def test_a_deferred_application_is_brought_back_to_mind_and_can_be_decided() -> None:

@@ -14,6 +14,7 @@ from tests.policies.samples import (
     CONTENT,
     DAY,
     MONDAY,
+    POLICY,
     RELEASE,
     TERMS,
     Story,
@@ -247,10 +248,17 @@ def test_an_iteration_takes_the_terms_in_force_when_it_begins() -> None:
     assert story.state.remaining(story.now) == 35 * DAY
 
 
+def test_what_onboarding_found_is_known_from_then_on() -> None:
+    shorter = Deadlines(dormant_days=1)
+    state = Story().onboarded("sha256:pinned", shorter).state
+    assert (state.release, state.policy, state.terms) == ("sha256:pinned", POLICY, shorter)
+
+
 def test_an_iteration_that_is_refused_at_once_waits_for_the_publisher_by_the_same_terms() -> None:
     outcome = Outcome(blocking=("image.readable:Standard 1.0",), requirements=1)
     story = Story().happens(e.Onboarded(terms=TERMS, policy="p", refused=outcome))
     assert (story.state.stage, story.state.release, story.notices) == (Stage.WAITING, "", ("submission_refused",))
+    assert (story.state.outcome, story.state.policy, story.state.terms) == (outcome, "p", TERMS)
     assert story.state.remaining(story.now) == 35 * DAY
     unread = checking().happens(e.Examined(outcome=outcome, refused=True))
     assert (unread.state.stage, unread.state.outcome, unread.notices) == (

@@ -177,6 +177,15 @@ def test_several_versions_of_a_tier_are_compared_by_their_tags() -> None:
     )
 
 
+def test_an_image_that_only_got_another_tag_is_the_same() -> None:
+    place = ("Standard", "linux/amd64")
+    before = report(images=[image(OLD, *place, "1.0"), image(NEW, *place, "2.0")])
+    after = report(images=[image(NEW, *place, "2.1"), image(OLD, *place, "1.1")])
+    assert between(before, after).images == ()
+    fewer = report(images=[image(NEW, *place, "2.1")])
+    assert between(before, fewer).images == ("Standard:1.0 linux/amd64 is gone",)
+
+
 def test_layers_are_counted_as_kept_new_and_gone() -> None:
     before, after = report(images=[image()]), report(images=[image(NEW)])
     old, new = scan(OLD, layers=[b"a", b"b", b"c"]), scan(NEW, layers=[b"a", b"a", b"b", b"d"])

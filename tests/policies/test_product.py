@@ -139,7 +139,9 @@ def test_a_newer_order_of_the_same_submission_outlives_the_older_ones_end() -> N
 
 @pytest.mark.parametrize("state", [on_hold(), revoked()])
 def test_a_new_version_mends_a_listing(state: ProductState) -> None:
+    state = state.model_copy(update={"withdrawn": True})
     change = product.published(state, ordered("two", release="sha256:mended"))
+    assert (change.state.release, change.state.withdrawn) == ("sha256:mended", False)
     assert (change.state.status, change.state.reason, change.state.hold_until) == (S.PUBLISHED, "", None)
     assert [str(kind) for kind in change.notices] == ["recovered", "release_published"]
     with pytest.raises(NotAllowed, match="undo does not apply"):
@@ -216,6 +218,7 @@ def test_a_declined_proposal_is_dropped() -> None:
         (revoked(), c.Revoke),
         (revoked(), c.Hold),
         (says(live(), "mo", c.Hold).state, c.Revoke),
+        (says(live(), "mo", c.Revoke).state, c.Hold),
         (says(on_hold(), "mo", c.Revoke).state, c.Recover),
     ],
 )
@@ -226,9 +229,17 @@ def test_what_does_not_apply_is_refused_with_the_state_of_the_listing(
         says(state, "ada", kind)
 
 
+def test_a_refusal_names_the_proposal_that_waits() -> None:
+    with pytest.raises(NotAllowed, match=r"the listing is published, with a proposal to hold\.$"):
+        says(says(live(), "mo", c.Hold).state, "mo", c.Revoke)
+    with pytest.raises(NotAllowed, match=r"the listing is published\.$"):
+        says(live(), "sam", c.Confirm)
+
+
 @pytest.mark.parametrize("state", [on_hold(), revoked()])
 def test_a_listing_is_recovered_by_one(state: ProductState) -> None:
-    change = says(state, "mo", c.Recover)
+    change = says(state, "mia", c.Recover)
+    assert change.state.decided_by == "mia"
     assert (change.state.status, change.state.reason, change.state.hold_until) == (S.PUBLISHED, "", None)
     assert [str(kind) for kind in change.notices] == ["recovered"]
 
@@ -255,7 +266,8 @@ def test_a_repeated_command_changes_nothing() -> None:
 
 
 def test_a_hold_is_undone_once_and_no_undo_puts_it_back() -> None:
-    undone = says(on_hold(), "mo", c.Undo)
+    undone = says(on_hold(), "mia", c.Undo)
+    assert undone.state.decided_by == "mia"
     assert (undone.state.status, [str(kind) for kind in undone.notices]) == (S.PUBLISHED, ["correction"])
     with pytest.raises(NotAllowed, match="undo does not apply"):
         says(undone.state, "mo", c.Undo)

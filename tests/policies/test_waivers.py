@@ -170,6 +170,7 @@ def test_a_whole_waiver_may_be_given() -> None:
     assert list(problems_of(waiver(expires=MONDAY + 180 * DAY), Terms(), MONDAY)) == []
     # the evidence is the impact statement that OpenVEX asks for where there is no justification
     assert list(problems_of(waiver(justification=None), Terms(), MONDAY)) == []
+    assert list(problems_of(waiver(justification=None, state=VexState.AFFECTED), Terms(), MONDAY)) == []
 
 
 @pytest.mark.parametrize(
