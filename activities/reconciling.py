@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 
 from activities.errors import translated
 from activities.heartbeats import heartbeats
-from models.lifecycle import Snapshot
+from models.lifecycle import Snapshot, Stage
 from models.products import ProductSnapshot
 from models.publishers import ApplicationSnapshot
 from models.work import ProductStart, Repaired, SubmissionStart
@@ -47,9 +47,13 @@ class ReconcileActivities:
 
     @activity.defn
     async def reconcile(self) -> Repaired:
-        """Visibility against the rows: what differs is asked of its process and repaired."""
+        """Visibility against the rows: what differs is asked of its process and repaired.
+
+        A publication that its product knows nothing of (its process was reset) is ordered again by its submission.
+        """
         compared = 0
         repaired: list[str] = []
+        products: dict[str, ProductSnapshot] = {}
         with translated():
             async with heartbeats() as progress:
                 for kind in _KINDS:
@@ -57,7 +61,7 @@ class ReconcileActivities:
                         progress.says(f"{compared} compared, {len(repaired)} repaired")
                         compared += 1
                         try:
-                            repair = await self._compare(kind, execution)
+                            repair = await self._compare(kind, execution, products)
                         except (RPCError, WorkflowQueryFailedError, RowMissing) as trouble:
                             log.warning("left to the next round", subject=execution.id, trouble=str(trouble))
                             continue
@@ -76,7 +80,10 @@ class ReconcileActivities:
             seen.add(execution.id)
             yield execution
 
-    async def _compare(self, kind: str, execution: WorkflowExecution) -> rows.Repair | None:
+    async def _compare(
+        self, kind: str, execution: WorkflowExecution, products: dict[str, ProductSnapshot]
+    ) -> rows.Repair | None:
+        """One process with its row. `products` gathers what the products say, which are asked before submissions."""
         asked_at = datetime.now(UTC)
         handle = self.client.get_workflow_handle(execution.id, run_id=execution.run_id)
         if kind == "PublisherWorkflow":
@@ -86,6 +93,7 @@ class ReconcileActivities:
             )
         if kind == "ProductWorkflow":
             product = await handle.query("snapshot", result_type=ProductSnapshot, rpc_timeout=_ASKED)
+            products[product.id] = product
             started = await _started_with(self.client, handle, ProductStart)
             return await rows.reconcile_product(
                 self.database,
@@ -96,6 +104,9 @@ class ReconcileActivities:
             )
         snapshot = await handle.query("snapshot", result_type=Snapshot, rpc_timeout=_ASKED)
         submission = await _started_with(self.client, handle, SubmissionStart)
+        if _is_forgotten(snapshot, products.get(submission.product)):
+            log.warning("a publication is ordered again", subject=execution.id)
+            await handle.signal("order_again", "reconciler")
         return await rows.reconcile_submission(
             self.database,
             snapshot,
@@ -103,13 +114,14 @@ class ReconcileActivities:
             product=submission.product,
             track=submission.track,
             certify=submission.certify,
-            submitted_at=execution.start_time,
+            submitted_at=submission.state.submitted if submission.state else execution.start_time,
             asked_at=asked_at,
         )
 
     @activity.defn
     async def archive(self) -> Repaired:
         """Histories of closed runs, kept before the server's retention ends; mailroom shifts are not worth it."""
+        archived = 0
         with translated():
             async with heartbeats() as progress:
                 closed: dict[tuple[str, str], WorkflowExecution] = {}
@@ -121,8 +133,13 @@ class ReconcileActivities:
                     missing = await archive.missing(session, closed)
                 for number, key in enumerate(missing):
                     progress.says(f"{number} of {len(missing)} archived")
-                    await self._archive(closed[key])
-        return Repaired(archived=len(missing))
+                    try:
+                        await self._archive(closed[key])
+                    except RPCError as gone:
+                        log.warning("a history could not be archived", run=key, trouble=str(gone))
+                    else:
+                        archived += 1
+        return Repaired(archived=archived)
 
     async def _archive(self, execution: WorkflowExecution) -> None:
         handle = self.client.get_workflow_handle(execution.id, run_id=execution.run_id)
@@ -137,6 +154,13 @@ class ReconcileActivities:
             status=execution.status.name.lower() if execution.status else "",
             events=len(history.events),
         )
+
+
+def _is_forgotten(submission: Snapshot, product: ProductSnapshot | None) -> bool:
+    """It waits to be published, and its product does not know it. Ordered once too often, it is published once."""
+    if submission.stage is not Stage.PUBLISHING or product is None:
+        return False
+    return submission.id not in product.waiting
 
 
 async def _started_with(client: Client, handle: WorkflowHandle[Any, Any], model: type[S]) -> S:

@@ -47,6 +47,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         self._trouble = ""
         #: content and release set as the database has them
         self._recorded: tuple[str, str] | None = None
+        self._asked_to_order_again = False
         self._ordered: asyncio.Future[None] | None = None
         self._state = start.state or SubmissionState(
             id=start.id,
@@ -167,11 +168,12 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             release=self._state.release,
             revision=self._state.revision,
         )
-        # once sent it is not taken back half-way: a recall must never arrive before the order that it recalls
-        self._ordered = asyncio.ensure_future(self._product().signal("publish", order))
-        await asyncio.shield(self._ordered)
-        await workflow.wait_condition(lambda: False)
-        raise AssertionError  # the wait ends only by cancellation
+        while True:
+            self._asked_to_order_again = False
+            # once sent it is not taken back half-way: a recall must never arrive before the order that it recalls
+            self._ordered = asyncio.ensure_future(self._product().signal("publish", order))
+            await asyncio.shield(self._ordered)
+            await workflow.wait_condition(lambda: self._asked_to_order_again)
 
     async def _recall(self) -> None:
         """The approval was undone: not to be published if that is still possible."""
@@ -274,6 +276,13 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
     def publication_failed(self, event: e.PublicationFailed) -> None:
         """The product could not publish it, and trying again cannot help."""
         self._events.append(event)
+
+    @workflow.signal
+    @takes(str)
+    def order_again(self, who: str) -> None:
+        """The product knows nothing of the publication: its process has been reset, say."""
+        workflow.logger.warning("%s asks for the publication to be ordered again", who)
+        self._asked_to_order_again = True
 
     @workflow.query
     def snapshot(self) -> Snapshot:

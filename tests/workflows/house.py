@@ -35,6 +35,7 @@ from activities.examination import ExaminationActivities, Examiner
 from activities.onboarding import OnboardingActivities
 from activities.people import PeopleActivities
 from activities.policy import PolicyInForce
+from activities.reconciling import ReconcileActivities
 from activities.recording import RecordingActivities
 from activities.sources import Sources
 from models import commands as c
@@ -64,11 +65,18 @@ from tests.workflows.stand_ins import Quay, StoredScans
 from workflows import search_attributes
 from workflows.product import ProductWorkflow
 from workflows.publisher import PublisherWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.sandbox import STRICT_RUNNER
 from workflows.scan import ScanWorkflow
 from workflows.submission import SubmissionWorkflow
 
-STORIES: tuple[type, ...] = (SubmissionWorkflow, ScanWorkflow, ProductWorkflow, PublisherWorkflow)
+STORIES: tuple[type, ...] = (
+    SubmissionWorkflow,
+    ScanWorkflow,
+    ProductWorkflow,
+    PublisherWorkflow,
+    ReconcileWorkflow,
+)
 
 #: how long anything that needs no time of its own may take on a busy machine, seconds
 PATIENCE = 60.0
@@ -251,6 +259,7 @@ class House:
         self.policy.touch()
         self.scans = StoredScans(self.blobs)
         self.quay = Quay(database)
+        self.reconciling = ReconcileActivities(client, database, self.blobs)
         #: addresses of the processes that were started here
         self.known: list[str] = []
         self._names = count(1)
@@ -310,6 +319,8 @@ class House:
             OnboardingActivities(self.database, self.blobs, sources, policy, examiner).onboard,
             ExaminationActivities(examiner).examine,
             self.scans.images_to_scan,
+            self.reconciling.reconcile,
+            self.reconciling.archive,
         ]
         moderation = Worker(
             self.client,
