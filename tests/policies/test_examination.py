@@ -300,17 +300,13 @@ def test_a_requirement_is_never_carried_forward_silently() -> None:
 
 
 def test_the_outcome_counts_and_names_what_holds_it_up() -> None:
-    result = examined(
-        (
-            report(b"amd64", vulnerability(1), vulnerability(2, Severity.MINOR), user="root", healthcheck=None),
-            REPORTS[1],
-        )
-    )
+    found = vulnerability(1), vulnerability(2, Severity.MINOR)
+    result = examined((report(b"amd64", *found, user="root", healthcheck=None, created=None), REPORTS[1]))
     outcome = outcome_of(result)
     key = f"{RULE}:CVE-2024-1:pkg:pypi/django"
     assert outcome.blocking == ("image.non-root:Standard linux/amd64", key)
     assert outcome.critical == (key,)
-    assert (outcome.requirements, outcome.guidelines, outcome.vulnerabilities) == (2, 2, 2)
+    assert (outcome.requirements, outcome.guidelines, outcome.vulnerabilities) == (2, 3, 2)
     assert (outcome.waived, outcome.accepted, outcome.unlisted, outcome.errors) == (0, 0, 0, 0)
 
 
@@ -319,6 +315,19 @@ def test_a_thousand_open_requirements_stay_small_in_a_history() -> None:
     outcome = outcome_of(examined((report(b"amd64", *found), REPORTS[1])))
     assert (len(outcome.blocking), outcome.unlisted, outcome.requirements) == (100, 900, 1_000)
     assert len(outcome.model_dump_json()) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ((), Verdict.PASSED),
+        ((vulnerability(1, Severity.MINOR),), Verdict.WARNING),
+        ((vulnerability(1, Severity.MINOR), vulnerability(2)), Verdict.FAILED),
+    ],
+)
+def test_the_scan_has_a_verdict_like_every_rule(found: tuple[Vulnerability, ...], verdict: Verdict) -> None:
+    result = examined((report(b"amd64", *found), REPORTS[1]))
+    assert [said.verdict for said in result.results if said.rule == RULE] == [verdict]
 
 
 def test_the_gate_is_that_of_the_policy() -> None:

@@ -133,6 +133,11 @@ def test_numbers_that_do_not_go_together_are_named(text: str, says: str) -> None
     assert mistakes(text) == [says]
 
 
+def test_where_a_key_is_written_so_that_its_line_is_not_seen_no_line_is_named() -> None:
+    (line,) = mistakes('"deadl\\u0069nes" = 5')
+    assert line.startswith("deadlines: Input should be a valid dictionary")
+
+
 def test_all_mistakes_are_named_at_once() -> None:
     text = '[deadlines]\nx = 1\nreply_working_days = 0\n[gate]\nmajor_with_fix = "no"\n[nonsense]\n'
     assert len(mistakes(text)) == 4

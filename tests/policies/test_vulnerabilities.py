@@ -115,6 +115,11 @@ def test_another_version_is_the_same_matter_with_a_remedy_of_its_own() -> None:
     assert finding.fixed_version == "4.0.4, 3.2.13"
 
 
+def test_twelve_places_are_all_named_and_one_without_a_layer_is_named_too() -> None:
+    (finding,) = to_findings([seen(f"Tier {number:02} linux/amd64", layer="") for number in range(12)], Gate())
+    assert finding.where.split("; ") == [f"Tier {number:02} linux/amd64" for number in range(12)]
+
+
 def test_another_component_is_another_matter() -> None:
     findings = to_findings([seen(), seen(purl="pkg:deb/debian/python-django@3.2.0?arch=all")], Gate())
     assert {finding.key for finding in findings} == {
