@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from desk import product_file
 from desk.product_file import MANIFEST_FILE
 from models.base import digest_of
 from models.content import ContentManifest
-from models.errors import InvalidManifest, NotFound, Problem
+from models.errors import ImageNotFound, InvalidManifest, NotFound, Problem
+from models.images import ImageSource
 from models.policy import ManifestLimits
+from registry.references import parse_repository, require_tag
 
 #: fields whose text may stand in a file: written `{ file = "description.md" }`
 _TEXTS = ("long_description", "release_notes")
@@ -79,8 +82,10 @@ class _Reader:
                 for number, name in enumerate(shots[: product_file.MOST_PROBLEMS])
             ]
         manifest, problems = product_file.manifest_of(written)
-        found = product_file.shortened([*self._problems, *problems])
-        return SubmissionFolder(manifest, self._pictures, tuple(found))
+        found = [*self._problems, *problems]
+        unread = {problem.field for problem in found}
+        found += [problem for problem in _misnamed(manifest) if problem.field not in unread]
+        return SubmissionFolder(manifest, self._pictures, tuple(product_file.shortened(found)))
 
     def _texts(self, written: dict[str, Any]) -> None:
         for name in _TEXTS:
@@ -156,6 +161,32 @@ class _Reader:
                 self._problems.append(
                     Problem(f"{field}.{forbidden}", "does not belong here: give it with --username at submission.")
                 )
+
+
+def _misnamed(manifest: ContentManifest) -> Iterator[Problem]:
+    """Repositories and tags that no registry can have: said now, not when nobody is at the desk any more."""
+    for number, tier in enumerate(manifest.tiers):
+        if tier.source is not None:
+            yield from _misnamed_in(f"tiers.{number}.source", tier.source)
+
+
+def _misnamed_in(field: str, source: ImageSource) -> Iterator[Problem]:
+    # what lies in a folder or a file is looked for where it is read: nobody learns here what there is
+    if not source.repository.startswith(("oci:", "archive:")):
+        try:
+            parse_repository(source.repository)
+        except ImageNotFound as mistake:
+            yield Problem(f"{field}.repository", str(mistake))
+    seen: set[str] = set()
+    for place, tag in enumerate(source.tags):
+        try:
+            require_tag(tag)
+        except ImageNotFound as mistake:
+            yield Problem(f"{field}.tags.{place}", str(mistake))
+        else:
+            if tag in seen:
+                yield Problem(f"{field}.tags.{place}", f"{tag} is given twice.")
+        seen.add(tag)
 
 
 def _tables(value: object) -> list[dict[str, Any] | None]:

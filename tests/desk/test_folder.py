@@ -114,6 +114,37 @@ def test_credentials_in_the_file_are_refused_and_never_repeated(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("line", "field", "says"),
+    [
+        ('repository = "example/crane"', "repository", "write it with its registry"),
+        ('repository = ""', "repository", "is no repository"),
+        ('repository = "https://registry.example.com/crane"', "repository", "is no repository"),
+        ('repository = "registry.example.com/Example/Crane"', "repository", "lower-case letters"),
+        ('repository = "registry.example.com/crane:1.0"', "repository", "is no repository name"),
+        ('tags = ["1.0", ".5"]', "tags.1", "'.5' is no tag"),
+        ('tags = ["1.0", ""]', "tags.1", "'' is no tag"),
+        ('tags = ["1.0", "2", "1.0"]', "tags.2", "1.0 is given twice."),
+    ],
+)
+def test_what_no_registry_can_have_is_said_at_once(tmp_path: Path, line: str, field: str, says: str) -> None:
+    folder = write_sample(tmp_path / "crane", **{line.partition(" ")[0]: line})
+    assert [said.field for said in read(folder).problems] == [f"tiers.0.source.{field}"]
+    assert says in problem(folder, f"tiers.0.source.{field}")
+
+
+def test_a_folder_of_images_and_an_archive_are_looked_for_where_they_are_read(tmp_path: Path) -> None:
+    for place in ("oci:/nowhere/Crane", "archive:/nowhere/crane.tar"):
+        assert read(write_sample(tmp_path / "crane", repository=f'repository = "{place}"')).problems == ()
+
+
+def test_a_source_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
+    folder = write_sample(tmp_path / "crane", repository="repository = 7", tags='tags = ["1.0", 2]')
+    found = {said.field: said.message for said in read(folder).problems}
+    assert set(found) == {"tiers.0.source.repository", "tiers.0.source.tags.1"}
+    assert all("valid string" in said for said in found.values())
+
+
+@pytest.mark.parametrize(
     "name", ["../outside.png", "/etc/hostname", "link.png", "circle.png", "pipe", "folder", "null"]
 )
 def test_only_files_of_the_folder_are_read(tmp_path: Path, name: str) -> None:
