@@ -373,9 +373,14 @@ def everything_logged() -> Iterator[list[str]]:
 
     root, handler, level = logging.getLogger(), Keep(), logging.getLogger().level
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    # what the program does to the chatty ones (desk/logs.py) must not hide anything here
+    chatty = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    levels = [logger.level for logger in chatty]
+    for logger in (root, *chatty):
+        logger.setLevel(logging.DEBUG)
     yield written
-    root.setLevel(level)
+    for logger, former in zip((root, *chatty), (level, *levels), strict=True):
+        logger.setLevel(former)
     root.removeHandler(handler)
 
 
