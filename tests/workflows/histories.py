@@ -15,8 +15,11 @@ from workflows.sandbox import RUNNER
 #: histories of this major version of the stories: those of older ones are kept beside it
 FOLDER = Path(__file__).resolve().parent.parent / "histories" / "2"
 
-#: what tells of the machine that a history was recorded on
-_MACHINE = frozenset({"identity", "stackTrace", "workerVersion", "binaryChecksum", "sdkMetadata"})
+#: how a test names the path that it walks
+MARK = re.compile(r"@pytest\.mark\.history\(\"([\w-]+)\"\)")
+
+#: what tells of the machine that a history was recorded on. The SDK's metadata stay: its flags say what replay checks.
+_MACHINE = frozenset({"identity", "stackTrace", "workerVersion", "binaryChecksum"})
 
 
 async def of(client: Client, addresses: list[str]) -> dict[str, WorkflowHistory]:
@@ -47,22 +50,43 @@ async def replay(stories: tuple[type, ...], histories: dict[str, WorkflowHistory
 
 
 def write(path: str, histories: dict[str, WorkflowHistory]) -> None:
-    """One file for each process: <path>.<kind>.json, numbered when there are several of a kind."""
-    numbers: dict[str, int] = {}
+    """One file for each process: <path>.<kind>.json, numbered when there are several of a kind.
+
+    A run that did what another recorded one did, event for event, tells nothing new; each path has at least one file.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob(f"{path}.*.json"):
+        old.unlink()
+    known = {_course(json.loads(file.read_text())) for file in FOLDER.glob("*.json")}
+    numbers: dict[str, int] = {}
     for address, history in histories.items():
-        kind = address.partition("/")[0]
+        document = {"workflow": address, **_without_machine(json.loads(history.to_json()))}
+        if _course(document) in known and (numbers or address != [*histories][-1]):
+            continue
+        known.add(_course(document))
+        kind = re.split("[/-]", address)[0]
         numbers[kind] = numbers.get(kind, 0) + 1
         number = f"-{numbers[kind]}" if numbers[kind] > 1 else ""
-        document = {"workflow": address, **_without_machine(json.loads(history.to_json()))}
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         # one event in a line: a difference can be read
         (FOLDER / f"{path}.{kind}{number}.json").write_text(text.replace(',{"eventId"', ',\n{"eventId"') + "\n")
 
 
+def _course(document: dict[str, Any]) -> tuple[str, ...]:
+    """What happened, without the tasks in which it was thought about."""
+    kinds = (event["eventType"].removeprefix("EVENT_TYPE_") for event in document["events"])
+    return tuple(kind for kind in kinds if not kind.startswith("WORKFLOW_TASK_"))
+
+
 def read(path: Path) -> WorkflowHistory:
     document = json.loads(path.read_text())
     return WorkflowHistory.from_json(document.pop("workflow"), document)
+
+
+def type_of(path: Path) -> str:
+    """Of the workflow whose history it is."""
+    first = json.loads(path.read_text())["events"][0]
+    return str(first["workflowExecutionStartedEventAttributes"]["workflowType"]["name"])
 
 
 def _without_machine(value: Any) -> Any:
