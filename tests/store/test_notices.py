@@ -1,48 +1,27 @@
 """Who gets a notice, and what its mail may show to this reader."""
 
-import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from sqlmodel import col, select
+from sqlmodel import col
 
 from models.base import digest_of
 from models.content import Track
-from models.errors import InvalidManifest, NotAllowed, NotFound
-from models.findings import Finding, FindingStatus, Level, Severity
+from models.findings import FindingStatus, Level, Severity
 from models.lifecycle import Deadline, DeadlineKind, Proposal, ProposedAct, Stage, Turn
-from models.notices import AUDIENCES, Audience, Notice, NoticeKind
-from models.products import ListingStatus
-from models.publishers import ApplicationStatus, Role
+from models.notices import AUDIENCES, Audience, NoticeKind
+from models.publishers import Role
 from models.recording import Entry
-from models.tables import NoticeRow, NoticeStatus, PersonRow, ProductRow, SubscriptionRow, TokenRow
+from models.tables import PersonRow, ProductRow
 from notifications.composing import Envelope, compose
 from notifications.rendering import render
-from store import notices, outbox, people, products, submissions, subscriptions, tokens
+from store import notices, people, products, submissions
 from store.database import Database
-from store.recipients import Circle, recipients
-from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour, outcome, staff
-
-DESK = notices.MailDesk("The Hub", "https://hub.example/")
-
-
-async def made(database: Database, kind: NoticeKind) -> list[tuple[Notice, str, str]]:
-    """Every queued notice of a kind as its mail would be."""
-    async with database.transaction() as session:
-        rows = (await session.exec(select(NoticeRow).where(col(NoticeRow.kind) == kind))).all()
-        return [await DESK.notice(session, row) for row in rows]
-
-
-async def only(database: Database, kind: NoticeKind) -> Notice:
-    [(notice, _, _)] = await made(database, kind)
-    return notice
-
-
-async def addresses(database: Database, kind: NoticeKind, circle: Circle) -> list[str]:
-    async with database.session() as session:
-        return sorted(recipient.address for recipient in await recipients(session, kind, circle))
+from store.recipients import Circle
+from tests.parts.rows import MONDAY, RELEASE, harbour, staff
+from tests.store.mails import addresses, examined, finding, made, only, published, subscribed
 
 
 async def test_each_audience_is_the_people_with_the_role_and_nobody_of_the_publisher(database: Database) -> None:
@@ -230,110 +209,6 @@ async def test_a_publication_names_what_can_be_pulled_and_links_to_the_catalog(d
     assert notice.links[-1].url == "https://hub.example/products/harbour/crane"
 
 
-# --- the reason of a decision that two people have taken ------------------------------------------------------------
-
-
-PROPOSED, PROPOSAL_DECLINED = NoticeKind.REJECTION_PROPOSED, NoticeKind.PROPOSAL_DECLINED
-LAST_WARNING, LAST_WARNING_REMINDER = NoticeKind.LAST_WARNING, NoticeKind.LAST_WARNING_REMINDER
-REJECTED = NoticeKind.REJECTED
-
-
-def minute(number: int) -> datetime:
-    return MONDAY + timedelta(minutes=number)
-
-
-async def rejected_with_a_warning(house: Harbour, *, at_once: bool) -> None:
-    """Proposed with a reason, confirmed with words for the audit trail; reminded, and in the end rejected by the clock.
-
-    `at_once`: the database was away meanwhile, and all of it is recorded in one go.
-    """
-    entries = [
-        Entry(event="reject", at=minute(1), actor=house.moderator, text="First idea."),
-        Entry(event="decline", at=minute(2), actor=house.second, text="Not for that.", notices=(PROPOSAL_DECLINED,)),
-        Entry(event="reject", at=minute(3), actor=house.moderator, text="It phones home.", notices=(PROPOSED,)),
-        Entry(event="reject", at=minute(4), actor="mia", text="Me too.", refused="Not now.", private=True),
-        Entry(event="note", at=minute(4), actor=house.moderator, text="A rat.", private=True),
-        Entry(event="confirm", at=minute(5), actor=house.second, text="What a mess.", notices=(LAST_WARNING,)),
-        Entry(event="ClockStruck", at=minute(6), notices=(LAST_WARNING_REMINDER,)),
-        Entry(event="ClockStruck", at=minute(7), notices=(REJECTED,)),
-    ]
-    if at_once:
-        await house.records(10, Stage.REJECTED, *entries)
-        return
-    for revision, entry in enumerate(entries, 3):
-        await house.records(revision, Stage.WAITING, entry)
-
-
-@pytest.mark.parametrize("at_once", [False, True])
-async def test_a_publisher_reads_why_it_is_rejected_and_nothing_that_the_hub_said_to_itself(
-    database: Database, at_once: bool
-) -> None:
-    house = await harbour(database)
-    await rejected_with_a_warning(house, at_once=at_once)
-    # a later proposal, of which the publisher has been told nothing, while the mails still wait
-    later = Entry(event="reject", at=minute(60), actor=house.moderator, text="And that too.")
-    await house.records(20, Stage.READY, later)
-    for kind in (LAST_WARNING, LAST_WARNING_REMINDER, REJECTED):
-        [(notice, address, _)] = await made(database, kind)
-        assert (address, notice.text, notice.actor_name) == ("pat@harbour.example", "It phones home.", "")
-    assert (await only(database, PROPOSED)).text == "It phones home."
-    assert (await only(database, PROPOSAL_DECLINED)).text == "Not for that."
-
-
-async def test_a_waiver_that_two_people_gave_is_told_with_its_evidence(database: Database) -> None:
-    house = await harbour(database)
-    proposed = Entry(event="waive", at=minute(1), actor=house.moderator, text="Never called.")
-    granted = (NoticeKind.WAIVER_GRANTED,)
-    await house.records(3, Stage.READY, proposed)
-    confirmed = Entry(event="confirm", at=minute(2), actor=house.second, text="Fine by me.", notices=granted)
-    await house.records(4, Stage.READY, confirmed)
-    assert (await only(database, NoticeKind.WAIVER_GRANTED)).text == "Never called."
-    alone = Entry(event="waive", at=minute(3), actor=house.moderator, text="A guideline's.", notices=granted)
-    await house.records(5, Stage.READY, alone)
-    assert {notice.text for notice, _, _ in await made(database, NoticeKind.WAIVER_GRANTED)} == {
-        "Never called.",
-        "A guideline's.",
-    }
-
-
-async def test_a_listing_is_held_and_revoked_for_the_reason_that_the_public_reads(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    hold = ListingStatus.HOLD
-    proposed = Entry(event="hold", at=minute(1), actor=house.moderator, text="It leaks.")
-    await house.product_records(6, ListingStatus.PUBLISHED, proposed)
-    confirmed = Entry(
-        event="confirm", at=minute(2), actor=house.second, text="Quick, before lunch.", notices=(NoticeKind.ON_HOLD,)
-    )
-    await house.product_records(7, hold, confirmed, reason="It leaks.")
-    # proposed on top, declined, and forgotten when the hold's term ends
-    worse = Entry(event="revoke", at=minute(3), actor=house.moderator, text="I never liked them.")
-    await house.product_records(8, hold, worse, reason="It leaks.")
-    over = Entry(event="hold_over", at=minute(9), notices=(NoticeKind.REVOKED,))
-    await house.product_records(9, ListingStatus.REVOKED, over, reason="It leaks.")
-    for kind in (NoticeKind.ON_HOLD, NoticeKind.REVOKED):
-        notice = await only(database, kind)
-        assert (notice.text, notice.actor_name) == ("It leaks.", "")
-
-
-async def test_a_hold_that_is_over_before_it_is_recorded_still_says_why(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    await house.product_records(
-        9,
-        ListingStatus.PUBLISHED,
-        Entry(event="hold", at=minute(1), actor=house.moderator, text="It leaks."),
-        Entry(event="confirm", at=minute(2), actor=house.second, text="Hm.", notices=(NoticeKind.ON_HOLD,)),
-        Entry(event="hold_over", at=minute(3), notices=(NoticeKind.REVOKED,)),
-        Entry(event="recover", at=minute(4), actor=house.moderator, notices=(NoticeKind.RECOVERED,)),
-    )
-    for kind in (NoticeKind.ON_HOLD, NoticeKind.REVOKED):
-        assert (await only(database, kind)).text == "It leaks."
-
-
-# --- publications ---------------------------------------------------------------------------------------------------
-
-
 async def test_an_edit_of_the_page_names_the_images_that_are_live_and_not_those_it_was_written_for(
     database: Database,
 ) -> None:
@@ -370,209 +245,3 @@ async def test_an_edit_of_the_page_names_the_images_that_are_live_and_not_those_
     edit = replace(house, submission="edit")
     await edit.records(3, Stage.PUBLISHED, Entry(event="Published", at=at, notices=(NoticeKind.PUBLISHED,)))
     assert (await only(database, NoticeKind.PUBLISHED)).images == ("hub/crane:2.0@sha256:e",)
-
-
-async def subscribed(house: Harbour, address: str) -> None:
-    """A subscription whose address is confirmed."""
-    async with house.database.transaction() as session:
-        row = SubscriptionRow(
-            id=address,
-            product=house.product,
-            address=address,
-            token=f"token-{address}",
-            created_at=MONDAY,
-            confirmed_at=MONDAY,
-        )
-        session.add(row)
-
-
-async def published(house: Harbour, *kinds: NoticeKind) -> None:
-    async with house.database.transaction() as session:
-        await products.save_publication(
-            session,
-            submission=house.submission,
-            product=house.product,
-            release=RELEASE,
-            content=house.content,
-            images=[{"reference": "hub/crane:1.0", "digest": "sha256:d", "platforms": ["linux/amd64"]}],
-            at=MONDAY,
-        )
-    entry = Entry(event="published", at=MONDAY, text=house.submission, notices=kinds)
-    await house.product_records(5, ListingStatus.PUBLISHED, entry)
-
-
-def finding(
-    key: str, level: Level, status: FindingStatus = FindingStatus.OPEN, severity: Severity | None = None
-) -> Finding:
-    return Finding(key=key, rule="r", level=level, title=key, why="so", remedy="mend", status=status, severity=severity)
-
-
-async def examined(house: Harbour, findings: list[Finding]) -> None:
-    async with house.database.transaction() as session:
-        await submissions.save_iteration(
-            session,
-            submission=house.submission,
-            number=1,
-            content=house.content,
-            release=RELEASE,
-            policy="",
-            outcome=outcome(),
-            findings=findings,
-            changes=("one thing changed",),
-            at=MONDAY,
-        )
-
-
-# --- confirmation of an email address -------------------------------------------------------------------------------
-
-
-def token_in(notice: Notice) -> str:
-    return notice.links[0].url.rpartition("/")[2]
-
-
-async def applies(database: Database) -> Harbour:
-    """A publisher whose second member has not confirmed the address yet."""
-    house = await harbour(database)
-    async with database.transaction() as session:
-        new = await people.find_or_create(session, "new@harbour.example", "New", MONDAY)
-        await people.join(session, new.id, house.publisher, MONDAY)
-    entry = Entry(event="apply", at=MONDAY, notices=(NoticeKind.CONFIRM_EMAIL,))
-    await house.application_records(1, ApplicationStatus.UNCONFIRMED, entry)
-    return house
-
-
-async def test_a_mailed_link_confirms_the_address_once_and_a_second_click_does_no_harm(database: Database) -> None:
-    house = await applies(database)
-    [(notice, address, _)] = await made(database, NoticeKind.CONFIRM_EMAIL)
-    assert address == "new@harbour.example"
-    raw = token_in(notice)
-    async with database.session() as session:
-        assert (await tokens.look(session, raw)).email_confirmed_at is None, "looking confirms nothing"
-    for days in (1, 2, 99_999):
-        async with database.transaction() as session:
-            person = await tokens.confirm(session, raw, MONDAY + timedelta(days=days))
-            assert person.email_confirmed_at == MONDAY + timedelta(days=1)
-            assert await people.publishers_of(session, person.id) == [house.publisher]
-
-
-async def test_the_link_of_each_attempt_to_mail_is_good(database: Database) -> None:
-    await applies(database)
-    attempts = [await only(database, NoticeKind.CONFIRM_EMAIL) for _ in range(2)]
-    async with database.transaction() as session:
-        for notice in attempts:
-            await tokens.confirm(session, token_in(notice), MONDAY)
-
-
-async def test_an_expired_link_confirms_nothing_and_brings_another_mail_once_a_day(database: Database) -> None:
-    await applies(database)
-    later = MONDAY + timedelta(days=400)
-    async with database.transaction() as session:
-        person = await people.get(session, "new@harbour.example")
-        raw = await tokens.new_confirmation(session, person, MONDAY)
-        with pytest.raises(NotAllowed, match="expired"):
-            await tokens.confirm(session, raw, later)
-    for expected in (True, False):
-        async with database.transaction() as session:
-            assert await tokens.mail_again(session, raw, later) is expected
-    assert len(await made(database, NoticeKind.CONFIRM_EMAIL)) == 2
-
-
-@pytest.mark.parametrize("raw", ["", "x", "\x00", "\ud800", "a" * 100_000, "../../etc/passwd"])
-async def test_a_token_that_is_none_is_not_found(database: Database, raw: str) -> None:
-    async with database.transaction() as session:
-        with pytest.raises(NotFound):
-            await tokens.confirm(session, raw, MONDAY)
-        with pytest.raises(NotFound):
-            await subscriptions.confirm(session, raw, MONDAY)
-        assert await subscriptions.unsubscribe(session, raw) is False
-
-
-async def test_the_database_does_not_know_the_token_and_a_reader_cannot_make_one(database: Database) -> None:
-    house = await harbour(database)
-    async with database.transaction() as session:
-        raw = await tokens.new_confirmation(session, house.member, MONDAY)
-        [row] = (await session.exec(select(TokenRow))).all()
-        assert raw not in row.model_dump_json()
-        with pytest.raises(NotFound):
-            await tokens.use(session, tokens.SUBSCRIPTION, raw, MONDAY)
-    async with database.session() as session:
-        with pytest.raises(RuntimeError):
-            await tokens.new_confirmation(session, house.member, MONDAY)
-
-
-# --- subscriptions ------------------------------------------------------------------------------------------------
-
-
-async def test_nothing_is_sent_to_a_subscriber_who_has_not_confirmed(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    for _ in range(3):
-        async with database.transaction() as session:
-            await subscriptions.subscribe(session, house.product, " Ann@Example.org ", MONDAY)
-    [(asked, address, _)] = await made(database, NoticeKind.SUBSCRIPTION_CONFIRM)
-    assert address == "ann@example.org"
-    circle = Circle(publisher=house.publisher, product=house.product)
-    assert await addresses(database, NoticeKind.RELEASE_PUBLISHED, circle) == []
-    async with database.transaction() as session:
-        await subscriptions.confirm(session, token_in(asked), MONDAY)
-        assert await subscriptions.count(session, house.product) == 1
-    assert await addresses(database, NoticeKind.RELEASE_PUBLISHED, circle) == ["ann@example.org"]
-
-
-async def test_a_release_mail_has_the_release_notes_and_nothing_of_the_review(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    async with database.transaction() as session:
-        row = await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
-        row.confirmed_at = MONDAY
-        session.add(row)
-    await examined(house, [finding("secret", Level.REQUIREMENT)])
-    entry = Entry(event="published", at=MONDAY, text=house.submission, notices=(NoticeKind.RELEASE_PUBLISHED,))
-    await house.product_records(6, ListingStatus.PUBLISHED, entry)
-    notice = await only(database, NoticeKind.RELEASE_PUBLISHED)
-    assert notice.text == "Lifts more."
-    assert (notice.submission, notice.findings, notice.changes, notice.actor_name) == ("", (), (), "")
-    assert [link.url for link in notice.links] == ["https://hub.example/products/harbour/crane"]
-    assert notice.unsubscribe_url == f"https://hub.example/unsubscribe/{row.token}"
-
-
-async def test_unsubscribing_ends_it_at_once_and_twice_is_once(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    async with database.transaction() as session:
-        row = await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
-    async with database.transaction() as session:
-        assert await subscriptions.unsubscribe(session, row.token) is True
-    async with database.transaction() as session:
-        assert await subscriptions.unsubscribe(session, row.token) is False
-    async with database.session() as session:
-        queued = await outbox.deliveries(session, status=NoticeStatus.QUEUED)
-    assert "ann@example.org" not in {delivery.address for delivery in queued.items}
-
-
-@pytest.mark.parametrize("address", ["", "ann", "ann@", "ann@example.org\nBcc: all@example.org", "ann@exa mple.org"])
-async def test_an_address_that_is_none_is_refused_with_the_reason(database: Database, address: str) -> None:
-    house = await harbour(database)
-    await published(house)
-    async with database.transaction() as session:
-        with pytest.raises(InvalidManifest):
-            await subscriptions.subscribe(session, house.product, address, MONDAY)
-
-
-async def test_only_what_is_in_the_catalog_can_be_subscribed_to(database: Database) -> None:
-    house = await harbour(database)
-    async with database.transaction() as session:
-        with pytest.raises(NotFound):
-            await subscriptions.subscribe(session, house.product, "ann@example.org", MONDAY)
-
-
-async def test_many_who_subscribe_at_once_with_one_address_are_one(database: Database) -> None:
-    house = await harbour(database)
-    await published(house)
-    await asyncio.gather(
-        *(
-            database.write(lambda session: subscriptions.subscribe(session, house.product, "a@example.org", MONDAY))
-            for _ in range(5)
-        )
-    )
-    assert len(await made(database, NoticeKind.SUBSCRIPTION_CONFIRM)) == 1
