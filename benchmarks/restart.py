@@ -20,7 +20,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,25 +87,25 @@ class Progress:
     notices: Counter[str]
     scans: int
 
-    @property
-    def recorded(self) -> int:
-        return sum(count for stage, count in self.stages.items() if stage != Stage.ONBOARDING)
 
-    @property
-    def checked(self) -> int:
-        return self.recorded - self.stages[Stage.CHECKING]
+def _recorded(now: Progress) -> int:
+    return sum(count for stage, count in now.stages.items() if stage != Stage.ONBOARDING)
 
-    @property
-    def published(self) -> int:
-        return self.stages[Stage.PUBLISHED]
+
+def _checked(now: Progress) -> int:
+    return _recorded(now) - now.stages[Stage.CHECKING]
+
+
+def _published(now: Progress) -> int:
+    return now.stages[Stage.PUBLISHED]
 
 
 MOMENTS = (
-    Moment("records", 0.3, lambda now: now.recorded, lambda now: now.stages[Stage.ONBOARDING] > 0),
-    Moment("scans", 0.3, lambda now: now.checked, lambda now: now.scans > 0),
-    Moment("mails", 0.6, lambda now: now.checked, lambda now: now.notices["sending"] > 0),
-    Moment("publications", 0.2, lambda now: now.published, lambda now: now.stages[Stage.PUBLISHING] > 0),
-    Moment("all of it", 0.6, lambda now: now.published, lambda now: now.stages[Stage.PUBLISHING] > 0),
+    Moment("records", 0.3, _recorded, lambda now: now.stages[Stage.ONBOARDING] > 0),
+    Moment("scans", 0.3, _checked, lambda now: now.scans > 0),
+    Moment("mails", 0.6, _checked, lambda now: now.notices["sending"] > 0),
+    Moment("publications", 0.2, _published, lambda now: now.stages[Stage.PUBLISHING] > 0),
+    Moment("all of it", 0.6, _published, lambda now: now.stages[Stage.PUBLISHING] > 0),
 )
 
 
@@ -128,6 +128,7 @@ class Voyage:
     work_folder: Path
     count: int
     random: random.Random
+    moments: Sequence[Moment] = MOMENTS
     began: float = field(default_factory=time.perf_counter)
     submissions: dict[str, str] = field(default_factory=dict)
     kills: list[Kill] = field(default_factory=list)
@@ -138,7 +139,7 @@ class Voyage:
             await self._submit(folders)
             note(f"all {self.count} are handed in after {self._now:.0f} s")
             # all are in flight while records, scans and mails are hit: only then decisions are taken
-            await until(lambda: self._has_happened("mails"))
+            await until(self._may_decide)
             await self._approve()
             await killing
 
@@ -181,7 +182,7 @@ class Voyage:
                 await asyncio.sleep(10 * GLANCE)
 
     async def _kill(self) -> None:
-        for moment in MOMENTS:
+        for moment in self.moments:
             await until(lambda: self._has_come(moment))  # noqa: B023 - awaited within the round
             await asyncio.sleep(self.random.uniform(0, _LATEST))
             self.worker.kill9()
@@ -197,13 +198,14 @@ class Voyage:
         now = self.progress()
         return moment.of(now) >= moment.share * self.count and moment.under_way(now)
 
-    async def _has_happened(self, name: str) -> bool:
-        return any(kill.name == name and kill.back for kill in self.kills)
+    async def _may_decide(self) -> bool:
+        early = [moment.name for moment in self.moments if moment.of is not _published]
+        return [kill.name for kill in self.kills if kill.back][: len(early)] == early
 
     async def all_ended(self) -> bool:
         """Whether every submission is published and every mail has gone out."""
         now = self.progress()
-        return now.published == self.count and not now.notices["queued"] + now.notices["sending"]
+        return _published(now) == self.count and not now.notices["queued"] + now.notices["sending"]
 
 
 def _said(hit: Counter[str]) -> str:
@@ -326,7 +328,7 @@ def _rows(voyage: Voyage, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-async def run(submissions: int, seed: int) -> int:
+async def run(submissions: int, kills: int, seed: int) -> int:
     async with AsyncExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wharfinger-restart-")))
         place.chmod(0o711)  # trivy runs as nobody where we are root
@@ -342,7 +344,8 @@ async def run(submissions: int, seed: int) -> int:
         await house.settle()
         note(f"{submissions} images are built")
         folders = await asyncio.to_thread(house.prepare, submissions)
-        voyage = Voyage(house, worker, settings.work_folder, submissions, random.Random(seed))  # noqa: S311 - no secret
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        voyage = Voyage(house, worker, settings.work_folder, submissions, chance, MOMENTS[:kills])
         await voyage.run(folders)
         patience = PATIENCE + PATIENCE_EACH * submissions
         try:
@@ -361,7 +364,7 @@ async def _is_polling(service: PythonService) -> bool:
 
 
 def _show(voyage: Voyage, found: Account, seconds: float, seed: int) -> None:
-    last = voyage.kills[-1].back
+    last = voyage.kills[-1].back if voyage.kills else 0.0
     show(
         f"Restart: {voyage.count} submissions, the worker killed -9 {len(voyage.kills)} times (seed {seed})",
         ("killed while these ran", "at, s", "back after, s", "activities hit"),
@@ -387,9 +390,10 @@ def _show(voyage: Voyage, found: Account, seconds: float, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.restart", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--submissions", type=int, default=100, help="in flight")
+    parser.add_argument("--kills", type=int, default=len(MOMENTS), help=f"only the first ones of {len(MOMENTS)}")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
     given = parser.parse_args()
-    raise SystemExit(asyncio.run(run(given.submissions, given.seed)))
+    raise SystemExit(asyncio.run(run(given.submissions, given.kills, given.seed)))
 
 
 if __name__ == "__main__":
