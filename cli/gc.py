@@ -29,9 +29,7 @@ async def gc(
         done = await collect.collect(database, blobs, plan, dry_run=dry_run)
         links = await _expired_links(database, now, dry_run)
     cache = BlobCache(settings.home / "blob-cache")
-    trimmed = await collect.trim_cache(cache.folder, keeping.scanner_cache_bytes, dry_run=True)
-    if not dry_run:
-        await asyncio.to_thread(cache.trim, keeping.scanner_cache_bytes)
+    trimmed = await asyncio.to_thread(cache.trim, keeping.scanner_cache_bytes, dry_run=dry_run)
     if json_:
         write_json(
             {

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,15 @@ Progress = Callable[[int, int], None]
 
 #: bytes that are written at once: a thread for every little chunk costs more than the writing
 _AT_ONCE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a trim deleted and left, in bytes."""
+
+    deleted: int = 0
+    deleted_bytes: int = 0
+    left_bytes: int = 0
 
 
 class BlobCache:
@@ -57,8 +67,8 @@ class BlobCache:
         _link(source, temporary)
         temporary.replace(path)
 
-    def trim(self, most_bytes: int) -> int:
-        """Delete what was unused for longest until no more than `most_bytes` are left; returns the bytes freed."""
+    def trim(self, most_bytes: int, *, dry_run: bool = False) -> Trimmed:
+        """Delete what was unused for longest until no more than `most_bytes` are left. A dry run only says what."""
         found: list[tuple[float, int, Path]] = []
         for path in self.folder.glob("??/*"):
             try:
@@ -66,13 +76,16 @@ class BlobCache:
             except FileNotFoundError:  # trimmed by somebody else while we look
                 continue
             found.append((stat.st_mtime, stat.st_size, path))
-        left, freed = sum(size for _, size, _ in found), 0
+        left = sum(size for _, size, _ in found)
+        deleted = freed = 0
         for _, size, path in sorted(found):
             if left - freed <= most_bytes:
                 break
-            path.unlink(missing_ok=True)
+            if not dry_run:
+                path.unlink(missing_ok=True)
+            deleted += 1
             freed += size
-        return freed
+        return Trimmed(deleted=deleted, deleted_bytes=freed, left_bytes=left - freed)
 
 
 def _link(source: Path, target: Path) -> None:

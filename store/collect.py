@@ -1,16 +1,13 @@
-"""Garbage collection: blobs that nothing names any more, and the scanner's cache above its cap.
+"""Garbage collection: blobs that nothing names any more.
 
 A blob is kept when its digest stands anywhere in any row: in a column, in a list, deep in a JSON document. A list of
 the columns that name blobs would be faster, and would lose a blob on the day somebody adds a column and forgets the
 list. What blobs say of other blobs does not count: a row has to name both.
 """
 
-import asyncio
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import JSON, String, Table, Text, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -140,55 +137,3 @@ def _may_name_a_blob(kind: TypeEngine[object]) -> bool:
     while isinstance(kind, TypeDecorator):
         kind = kind.impl_instance
     return isinstance(kind, (String, JSON))
-
-
-@dataclass(frozen=True, slots=True)
-class Trimmed:
-    """What a trim deleted and left, in bytes."""
-
-    deleted: int = 0
-    deleted_bytes: int = 0
-    left_bytes: int = 0
-
-
-async def trim_cache(folder: Path, most_bytes: int, *, dry_run: bool = False) -> Trimmed:
-    """Delete the files below `folder` that were unused for longest until no more than `most_bytes` are left.
-
-    For folders of files that can be had again, such as the scanner's cache; links are deleted, never followed.
-    """
-    return await asyncio.to_thread(_trim, folder, most_bytes, dry_run)
-
-
-def _trim(folder: Path, most_bytes: int, dry_run: bool) -> Trimmed:
-    files: list[tuple[float, int, Path]] = []
-    for path in folder.rglob("*"):
-        try:
-            stat = path.lstat()
-        except FileNotFoundError:  # somebody else's, deleted while we look
-            continue
-        if path.is_symlink() or not path.is_dir():
-            # where a file system keeps no access times, the time of writing has to do
-            files.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
-    left = sum(size for _, size, _ in files)
-    deleted: list[Path] = []
-    freed = 0
-    for _, size, path in sorted(files):
-        if left - freed <= most_bytes:
-            break
-        freed += size
-        deleted.append(path)
-        if not dry_run:
-            path.unlink(missing_ok=True)
-    if not dry_run:
-        _remove_empty({path.parent for path in deleted}, folder)
-    return Trimmed(deleted=len(deleted), deleted_bytes=freed, left_bytes=left - freed)
-
-
-def _remove_empty(folders: Iterable[Path], top: Path) -> None:
-    for folder in folders:
-        while folder != top and top in folder.parents:
-            try:
-                folder.rmdir()
-            except OSError:  # not empty
-                break
-            folder = folder.parent

@@ -78,10 +78,10 @@ async def search(
         .join(PublisherRow, col(PublisherRow.id) == col(ListingRow.publisher))
         .where(col(ListingRow.status).in_(_LISTED))
     )
-    for word in words.lower().split():
+    for word in storable(words).lower().split():
         statement = statement.where(col(ListingRow.search).contains(word, autoescape=True))
     if category:
-        statement = statement.where(col(ListingRow.category) == category)
+        statement = statement.where(col(ListingRow.category) == storable(category))
     total = (await session.exec(select(func.count()).select_from(statement.subquery()))).one()
     ordered = statement.order_by(func.lower(ListingRow.name), col(ListingRow.product))
     rows = await session.exec(ordered.offset((page - 1) * size).limit(size))
@@ -100,12 +100,6 @@ async def get(session: AsyncSession, publisher_slug: str, slug: str) -> ListingV
     if found is None:
         raise NotFound(f"There is no product {publisher_slug}/{slug} in the catalog.")
     return _view(*found)
-
-
-async def blob_is_public(session: AsyncSession, digest: str) -> bool:
-    """Whether a listing shows this blob (icon, screenshot): only such blobs are served without signing in."""
-    rows = await session.exec(select(ListingRow.manifest).where(col(ListingRow.status) != ListingStatus.REVOKED))
-    return any(digest in (manifest.get("icon"), *manifest.get("screenshots", ())) for manifest in rows.all())
 
 
 def _view(row: ListingRow, publisher: PublisherRow) -> ListingView:

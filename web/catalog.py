@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from models import pages
-from models.columns import storable
 from models.errors import NotFound
 from models.products import ListingStatus
 from store import listings, subscriptions
@@ -113,7 +112,7 @@ async def subscribe(request: Request, publisher: str, product: str) -> HTMLRespo
 
 async def _found(request: Request, q: str, category: str, number: int, size: int) -> Page[ListingView]:
     async with hub_of(request).database.session() as session:
-        return await listings.search(session, storable(q), category=storable(category), page=number, size=size)
+        return await listings.search(session, q, category=category, page=number, size=size)
 
 
 async def _listing(request: Request, publisher: str, product: str) -> ListingView:

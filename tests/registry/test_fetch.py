@@ -14,7 +14,7 @@ from models.base import digest_of
 from models.errors import ImageTooLarge, MalformedImage, UnsupportedImage
 from models.policy import ImageLimits
 from registry.building import ImageBuilder, put_blob, tag_layout
-from registry.fetch import BlobCache, fetch_image
+from registry.fetch import BlobCache, Trimmed, fetch_image
 from registry.layout import LayoutSource
 from registry.manifests import OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from tests.registry.scripted import CONFIG, index, manifest
@@ -175,11 +175,14 @@ def test_the_cache_is_trimmed_of_what_was_unused_for_longest(cache: BlobCache, t
         (tmp_path / "blob").unlink()
         os.utime(cache.path(digests[-1]), (number, number))
     assert cache.link_to(digests[0], tmp_path / "used")
-    assert cache.trim(250) == 200
+    planned = cache.trim(250, dry_run=True)
+    assert planned == Trimmed(deleted=2, deleted_bytes=200, left_bytes=200)
+    assert all(cache.path(digest).exists() for digest in digests)
+    assert cache.trim(250) == planned
     assert [cache.path(digest).exists() for digest in digests] == [True, False, False, True]
-    assert cache.trim(250) == 0
-    assert cache.trim(0) == 200
+    assert cache.trim(250) == Trimmed(left_bytes=200)
+    assert cache.trim(0) == Trimmed(deleted=2, deleted_bytes=200)
     # who has it goes on reading
     assert (tmp_path / "used").read_bytes() == bytes(100)
     assert cache.link_to(digests[0], tmp_path / "again") is False
-    assert BlobCache(tmp_path / "nowhere").trim(0) == 0
+    assert BlobCache(tmp_path / "nowhere").trim(0) == Trimmed()

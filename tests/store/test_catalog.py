@@ -62,6 +62,8 @@ async def test_the_catalog_never_tells_a_source_repository(database: Database) -
         ("_", 0),
         ("crane' OR 1=1 --", 0),
         ("\x00", 0),
+        ("crane\x00", 0),
+        ("\ud800", 0),
         ("ship", 0),
     ],
 )
@@ -76,7 +78,8 @@ async def test_the_catalog_is_filtered_by_category_and_read_by_pages(database: D
     await publishes(await harbour(database))
     await publishes(await harbour(database, slug="pier", name="Winch"))
     async with database.session() as session:
-        assert (await listings.search(session, category="security")).total == 0
+        for category in ("security", "\x00", "databases\x00", "\ud800"):
+            assert (await listings.search(session, category=category)).total == 0
         second = await listings.search(session, category="databases", page=2, size=1)
     assert (second.total, [item.name for item in second.items]) == (2, ["Winch"])
 

@@ -31,7 +31,7 @@ from models.tables import (
     WaiverRow,
 )
 from store.blobs import Blobs
-from store.collect import _TABLES, CollectionPlan, _may_name_a_blob, collect, plan, trim_cache
+from store.collect import _TABLES, CollectionPlan, _may_name_a_blob, collect, plan
 from store.database import Database
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -265,54 +265,6 @@ async def test_an_empty_hub_has_nothing_to_collect(database: Database, folder: F
     planned = await plan(database, folder.blobs, KEEPING, NOW)
     assert planned == CollectionPlan(before=NOW - timedelta(days=7))
     assert (await collect(database, folder.blobs, planned)).deleted == []
-
-
-def _cached(folder: Path, name: str, size: int, age: int) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"x" * size)
-    used = NOW.timestamp() - age
-    os.utime(path, (used, used))
-    return path
-
-
-async def test_the_cache_loses_what_was_unused_for_longest(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    oldest = _cached(cache, "a/b/oldest", 400, 300)
-    older = _cached(cache, "older", 300, 200)
-    newer = _cached(cache, "newer", 300, 100)
-    trimmed = await trim_cache(cache, 650)
-    assert (trimmed.deleted, trimmed.deleted_bytes, trimmed.left_bytes) == (1, 400, 600)
-    assert not oldest.exists()
-    assert older.exists()
-    assert newer.exists()
-    assert not (cache / "a").exists(), "empty folders go as well"
-    assert cache.exists()
-
-
-async def test_a_cache_below_its_cap_and_one_that_is_not_there_are_left_alone(tmp_path: Path) -> None:
-    kept = _cached(tmp_path / "cache", "kept", 100, 1)
-    assert (await trim_cache(tmp_path / "cache", 100)).deleted == 0
-    assert kept.exists()
-    assert (await trim_cache(tmp_path / "none", 100)).left_bytes == 0
-
-
-async def test_a_dry_run_leaves_the_cache_as_it_is(tmp_path: Path) -> None:
-    kept = _cached(tmp_path / "cache", "a/kept", 100, 1)
-    trimmed = await trim_cache(tmp_path / "cache", 0, dry_run=True)
-    assert (trimmed.deleted, trimmed.deleted_bytes) == (1, 100)
-    assert kept.exists()
-
-
-async def test_trimming_never_follows_a_link_out_of_the_cache(tmp_path: Path) -> None:
-    outside = _cached(tmp_path / "outside", "precious", 100, 1)
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    (cache / "folder").symlink_to(tmp_path / "outside")
-    (cache / "file").symlink_to(outside)
-    await trim_cache(cache, 0)
-    assert outside.read_bytes() == b"x" * 100
-    assert list(cache.iterdir()) == []
 
 
 async def test_a_digest_that_goes_from_one_table_to_another_meanwhile_is_seen(
