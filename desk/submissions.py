@@ -26,6 +26,7 @@ from models.policy import HubPolicy
 from models.products import NewSubmission, ProductSnapshot, Submitted
 from models.publishers import PublisherProfile, Role
 from models.work import ProductStart
+from policies import waivers
 from policies.eligibility import check_eligibility
 from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
@@ -281,7 +282,10 @@ async def decide_product(hub: Hub, product: str, command: Command) -> ProductSna
 
 
 async def store_waiver(hub: Hub, waiver: Waiver) -> str:
-    """A waiver is stored before a command names it by digest."""
+    """A waiver is stored before a command names it by digest. Errors: InvalidManifest, with every reason by field."""
+    problems = list(waivers.problems_of(waiver, hub.policy.current().terms, datetime.now(UTC)))
+    if problems:
+        raise InvalidManifest(problems)
     content = canonical_json(waiver)
     await hub.blobs.put(content)
     return digest_of(content)

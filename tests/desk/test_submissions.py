@@ -230,6 +230,10 @@ async def test_a_waiver_is_stored_before_a_command_names_it(hub: Hub) -> None:
         expires=datetime.now(UTC) + timedelta(days=30),
     )
     assert await hub.blobs.get_message(Waiver, await submissions.store_waiver(hub, waiver)) == waiver
+    unfit = waiver.model_copy(update={"evidence": " ", "expires": datetime.now(UTC) + timedelta(days=400)})
+    with pytest.raises(InvalidManifest) as refusal:
+        await submissions.store_waiver(hub, unfit)
+    assert [problem.field for problem in refusal.value.problems] == ["evidence", "expires"]
 
 
 async def test_an_application_is_refused_with_every_reason_and_nothing_of_it_is_stored(
