@@ -10,8 +10,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "rules.md"
 
 _INTRODUCTION = """# Rules
 
-Every rule that an examination runs, with the id by which `policy.toml` can switch it off or change its level (`[rules]`). A requirement holds a
-submission up until it is mended or waived; a guideline alone never does. Written by `scripts/write_rules.py`; a test keeps it true.
+Every rule that an examination runs, with the id by which `policy.toml` can switch it off or change its level
+(`[rules]`). A requirement holds a submission up until it is mended or waived; a guideline alone never does. Written by
+`scripts/write_rules.py`; a test keeps it true.
 """
 
 
