@@ -82,6 +82,20 @@ async def house(
     await keep(request, house)
 
 
+@pytest.fixture
+async def postgresql_house(
+    time_skipping: WorkflowEnvironment,  # noqa: F811
+    postgresql: PostgresqlServer,  # noqa: F811
+    images: Path,
+    tmp_path: Path,
+) -> AsyncIterator[House]:
+    """As `house`, over PostgreSQL."""
+    url = await postgresql.take()
+    async with opened(time_skipping.client, Database(url), tmp_path, images) as house:
+        yield house
+    postgresql.give_back(url)
+
+
 async def keep(request: pytest.FixtureRequest, house: House) -> None:
     """Every history of the test replays; some are written down."""
     happened = await histories.of(house.client, house.known)
