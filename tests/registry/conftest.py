@@ -1,11 +1,13 @@
 """Registries of this room: Debian's docker-registry, and servers that answer as a test tells them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
 from registry.access import Access, SourceRules
 from registry.client import RegistryClient
+from registry.transport import seconds_to_wait
 from tests.parts.servers import registry_server  # noqa: F401
 from tests.registry.scripted import Answer, Asked, Reply, ScriptedServer
 
@@ -41,3 +43,16 @@ async def connect() -> AsyncIterator[Callable[..., RegistryClient]]:
     yield client
     for opened in clients:
         await opened.close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nobody waits; how long somebody would have waited."""
+    waited: list[float] = []
+
+    async def pause(number: int, asked: str | None = None) -> None:
+        waited.append(seconds_to_wait(number, asked, datetime.now(UTC)))
+
+    for module in ("registry.transport.pause", "registry.client.pause"):
+        monkeypatch.setattr(module, pause)
+    return waited

@@ -238,3 +238,10 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, l
 async def chunks(content: bytes, size: int = 2**16) -> AsyncIterator[bytes]:
     for start in range(0, len(content), size):
         yield content[start : start + size]
+
+
+BEARER = 'Bearer realm="{realm}",service="hub",scope="repository:team/app:pull"'
+
+
+def asking_for_tokens(realm: str) -> Callable[[Asked], Reply]:
+    return lambda _: Reply(401, headers={"WWW-Authenticate": BEARER.format(realm=realm)})

@@ -1,43 +1,37 @@
 """Credentials: who gets them, who does not, and where they are never written."""
 
 import base64
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import bcrypt
-import httpx
 import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cli.servers import RegistryServer
 from models.base import digest_of
-from models.errors import ImageNotFound, ToolFailed, Unauthorized, UnsupportedImage
-from registry.access import Access, SourceFailed, SourceRules
-from registry.authorization import belong_together, challenges
+from models.errors import ToolFailed, Unauthorized, UnsupportedImage
+from registry.access import SourceFailed
 from registry.building import ImageBuilder, push_layout
 from registry.client import HubRepository, RegistryClient, RegistryRepository
 from registry.copying import publish_tier
 from registry.resolve import resolve_tier
 from tests.parts.presence import needs
 from tests.registry.opinions import skopeo
-from tests.registry.scripted import Asked, Reply, ScriptedServer, chunks, manifest
+from tests.registry.scripted import Asked, Reply, ScriptedServer, asking_for_tokens, chunks, manifest
 
 Start = Callable[..., Awaitable[ScriptedServer]]
 Connect = Callable[..., RegistryClient]
 
 PASSWORD = "correct-horse-battery-staple"
-BEARER = 'Bearer realm="{realm}",service="hub",scope="repository:team/app:pull"'
 
 
 @pytest.fixture(scope="session")
@@ -208,10 +202,6 @@ async def test_the_hubs_own_credentials_are_the_hubs_matter(scripted: Start, con
         await HubRepository(client, "hub/app").digest_of_tag("1.0")
 
 
-def asking_for_tokens(realm: str) -> Callable[[Asked], Reply]:
-    return lambda _: Reply(401, headers={"WWW-Authenticate": BEARER.format(realm=realm)})
-
-
 async def test_a_realm_on_somebody_elses_host_does_not_get_the_credentials(scripted: Start, connect: Connect) -> None:
     server = await scripted(asking_for_tokens("https://tokens.thief.example/token"))
     ours = RegistryRepository(connect(server.address, "ann", PASSWORD), "team/app")
@@ -360,96 +350,3 @@ async def test_credentials_do_not_follow_a_next_page_to_another_host(scripted: S
     client = connect(server.address, "ann", PASSWORD, also=(elsewhere.address,))
     assert await RegistryRepository(client, "team/app").tags() == ["1.0", "2.0"]
     assert [asked.headers.get("authorization") for asked in elsewhere.asked] == [None]
-
-
-@pytest.fixture
-def everything_logged() -> Iterator[list[str]]:
-    """Whatever any logger of this process writes, at the lowest level."""
-    written: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            written.append(record.getMessage())
-
-    root, handler, level = logging.getLogger(), Keep(), logging.getLogger().level
-    root.addHandler(handler)
-    # what the program does to the chatty ones (desk/logs.py) must not hide anything here
-    chatty = [logging.getLogger(name) for name in ("httpx", "httpcore")]
-    levels = [logger.level for logger in chatty]
-    for logger in (root, *chatty):
-        logger.setLevel(logging.DEBUG)
-    yield written
-    for logger, former in zip((root, *chatty), (level, *levels), strict=True):
-        logger.setLevel(former)
-    root.removeHandler(handler)
-
-
-async def test_secrets_stand_in_no_repr_no_error_and_no_log(
-    scripted: Start, everything_logged: list[str], connect: Connect
-) -> None:
-    secret, token = "s3cret-of-a-publisher", "t0ken-of-a-registry"
-    basic = base64.b64encode(f"ann:{secret}".encode()).decode()
-    answers = [Reply(body=f'{{"token": "{token}"}}'.encode()), Reply(403), Reply(body=b"nonsense")]
-
-    def answer(asked: Asked) -> Reply:
-        if asked.path == "/token":
-            return answers.pop(0) if len(answers) > 1 else answers[0]
-        return asking_for_tokens(f"http://{server.address}/token")(asked)
-
-    server = await scripted(answer)
-    access = Access("ann", secret)
-    client = connect(server.address, "ann", secret)
-    ours = RegistryRepository(client, "team/app")
-    said = [repr(access), repr(client), repr(ours), str(ours), repr(vars(client))]
-    for expected in (Unauthorized, Unauthorized, SourceFailed):
-        with pytest.raises(expected) as caught:
-            await ours.manifest("1.0")
-        said += [str(caught.value), repr(caught.value), repr(caught.value.__cause__)]
-    assert any(asked.headers.get("authorization") == f"Basic {basic}" for asked in server.asked)
-    assert any(asked.headers.get("authorization") == f"Bearer {token}" for asked in server.asked)
-    assert everything_logged
-    for text in said + everything_logged:
-        assert not any(hidden in text for hidden in (secret, token, basic)), text
-
-
-@pytest.mark.parametrize(
-    ("registry", "realm", "together"),
-    [
-        ("registry-1.docker.io", "auth.docker.io", True),
-        ("registry.gitlab.com", "gitlab.com", True),
-        ("ghcr.io", "ghcr.io", True),
-        ("quay.io", "auth.quay.io", True),
-        ("Registry.Example.com", "registry.example.com.", True),
-        ("127.0.0.1", "127.0.0.1", True),
-        ("ghcr.io", "evil.io", False),
-        ("registry.docker.io", "docker.io.evil.example", False),
-        ("registry.docker.io", "evildocker.io", False),
-        ("harbour.co.uk", "thief.co.uk", False),
-        ("harbour.co.uk", "auth.harbour.co.uk", True),
-        ("registry.harbour.co.uk", "auth.harbour.co.uk", True),
-        ("10.0.0.1", "9.0.0.1", False),
-        ("10.0.0.1", "0.0.1", False),
-        ("localhost", "localhost.evil.example", False),
-    ],
-)
-def test_a_token_server_belongs_to_its_registry_by_name(registry: str, realm: str, together: bool) -> None:
-    assert belong_together(registry, realm) is together
-
-
-async def test_docker_hub_is_found_where_it_is() -> None:
-    client = RegistryClient("docker.io", SourceRules())
-    assert client.base == httpx.URL("https://registry-1.docker.io/v2/")
-    await client.close()
-
-
-@pytest.mark.parametrize("host", ["oci:folder", "registry:port", "[::1"])
-def test_a_host_that_is_none_is_refused_at_once(host: str) -> None:
-    with pytest.raises(ImageNotFound, match="is no registry"):
-        RegistryClient(host, SourceRules())
-
-
-@given(st.text() | st.from_regex(r'(Basic |Bearer )?(realm="?[^"]*"?[, ]*)*', fullmatch=True))
-def test_a_challenge_may_say_anything(header: str) -> None:
-    for scheme, parameters in challenges(header).items():
-        assert scheme in ("basic", "bearer")
-        assert all(isinstance(value, str) for value in parameters.values())
