@@ -5,7 +5,6 @@ Nothing of the product is replaced but what the caller replaces in `Collaborator
 
 import asyncio
 import json
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -259,7 +258,7 @@ async def working(
 ) -> AsyncIterator[None]:
     """The product's own workers in this process, polling, connected as `worker.py` connects them."""
     hub = house.hub
-    client = await connect(hub.settings.temporal, identity=f"worker-{os.getpid()}")
+    client = await connect(hub.settings.temporal, identity=f"w{new_id()[:4]}")
     collaborators = Collaborators(hub.settings, client, hub.database, hub.blobs, hub.vault, hub.settings.work_folder)
     replace(collaborators)
     async with AsyncExitStack() as stack:

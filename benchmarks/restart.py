@@ -152,7 +152,8 @@ class Voyage:
         with closing(sqlite3.connect(self.house.hub.database.url.database or "")) as connection:
             stages = dict(connection.execute("SELECT stage, count(*) FROM submission GROUP BY stage").fetchall())
             notices = dict(connection.execute("SELECT status, count(*) FROM notice GROUP BY status").fetchall())
-        scans = len(list(self.work_folder.iterdir())) if self.work_folder.is_dir() else 0
+        # each worker has a folder of its own there, and in it each of its scans
+        scans = len(list(self.work_folder.glob("*/*")))
         return Progress(Counter(stages), Counter(notices), scans)
 
     async def _submit(self, folders: list[SubmissionFolder]) -> None:
