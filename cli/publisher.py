@@ -1,4 +1,4 @@
-"""Publishers on the command line: apply, verify, answer, list, show."""
+"""Publishers on the command line: apply, verify, answer, list, show; their members are a noun of their own."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import members
 from cli.context import (
     Actor,
     Json,
@@ -32,6 +33,7 @@ from policies import words
 from store import people, publishers, trail
 
 app = typer.Typer(no_args_is_help=True, help="Publishers: apply once, be verified once, then submit products.")
+app.add_typer(members.app, name="members")
 
 Id = Annotated[str, typer.Argument(help="Id or short name of the publisher.")]
 

@@ -64,6 +64,12 @@ PUBLISHER_RIGHTS: dict[str, frozenset[Role]] = {
     "change_profile": _PUBLISHER,
 }
 
+#: who belongs to a publisher: no command of its process, but rows that are looked up when a command is judged
+MEMBERSHIP_RIGHTS: dict[str, frozenset[Role]] = {
+    "add_member": _PUBLISHER | {Role.ADMIN},
+    "remove_member": _PUBLISHER | {Role.ADMIN},
+}
+
 
 def may(rights: dict[str, frozenset[Role]], act: str, standing: Standing) -> bool:
     """Whether one of somebody's roles is enough for an act."""

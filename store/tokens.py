@@ -12,7 +12,7 @@ from models.errors import NotAllowed, NotFound
 from models.notices import NoticeKind
 from models.policy import MailTerms
 from models.publishers import ApplicationSnapshot, ApplicationStatus
-from models.tables import PersonRow, TokenRow
+from models.tables import PersonRow, PublisherRow, TokenRow
 from policies import words
 from store import people, publishers, trail
 from store.recipients import Recipient
@@ -23,6 +23,10 @@ SUBSCRIPTION = "subscription"
 
 #: the policy's default; the mailroom passes that of the policy in force
 TERM = timedelta(days=MailTerms().confirmation_days)
+
+
+#: of a member whose publisher waits for nothing; the mail's template knows the status word
+_NEW_MEMBER = words.Situation("new member", "yours", "Confirm the address on the page that the link opens.")
 
 
 def _hash(raw: str) -> str:
@@ -98,21 +102,32 @@ async def mail_again(session: AsyncSession, raw: str, now: datetime) -> bool:
         return False
     queued = 0
     for id_ in await people.publishers_of(session, person.id):
-        publisher = await publishers.get(session, id_)
-        if publisher.status is not ApplicationStatus.UNCONFIRMED or not publisher.snapshot:
-            continue
-        snapshot = ApplicationSnapshot.model_validate(publisher.snapshot)
-        row = trail.notice_row(
-            publisher_address(publisher.id),
-            publisher.revision,
-            f"again-{now:%Y-%m-%d}",
-            NoticeKind.CONFIRM_EMAIL,
-            Recipient(person.id, person.email, for_publisher=True),
-            trail.situation_shown(words.of_application(snapshot)),
-            now,
-        )
-        queued += await trail.insert_notices(session, [row])
+        queued += await ask_to_confirm(session, await publishers.get(session, id_), person, "again", now)
     return queued > 0
+
+
+async def ask_to_confirm(
+    session: AsyncSession, publisher: PublisherRow, person: PersonRow, occasion: str, now: datetime
+) -> bool:
+    """Queue a mail with a link for a member who has not confirmed the address, at most one a day and occasion.
+
+    Says whether one will go out: not before the publisher's process has recorded its application.
+    """
+    if person.email_confirmed_at is not None or not publisher.snapshot:
+        return False
+    situation = _NEW_MEMBER
+    if publisher.status is ApplicationStatus.UNCONFIRMED:
+        situation = words.of_application(ApplicationSnapshot.model_validate(publisher.snapshot))
+    row = trail.notice_row(
+        publisher_address(publisher.id),
+        publisher.revision,
+        f"{occasion}-{now:%Y-%m-%d}",
+        NoticeKind.CONFIRM_EMAIL,
+        Recipient(person.id, person.email, for_publisher=True),
+        trail.situation_shown(situation),
+        now,
+    )
+    return bool(await trail.insert_notices(session, [row]))
 
 
 async def expired(session: AsyncSession, now: datetime) -> list[TokenRow]:

@@ -251,6 +251,8 @@ _TITLES = {
     "give_information": "gave more information",
     "defer": "deferred",
     "change_profile": "changed the profile",
+    "add_member": "added a member",
+    "remove_member": "removed a member",
     "remind": "reminder sent",
     "submit": "submitted",
     "Onboarded": "sources pinned to digests",

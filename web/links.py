@@ -52,10 +52,12 @@ async def confirm(request: Request, token: str) -> HTMLResponse:
             again = await tokens.mail_again(session, token, now)
         text = "A new one is on its way to you." if again else str(expired)
         return _private(request, "message.html", 409, title="This link has expired", text=text)
+    next_ = "The mails about your publisher's submissions come to it from now on."
     for publisher in own:
         command = ConfirmEmail(id=f"confirm-email-{person.id}", actor=person.id)
         try:
             await publishers.decide(hub, publisher, command)
+            next_ = "A moderator reviews the application next; you will get a mail."
         except (NotAllowed, NotFound):
             continue  # confirmed before: the address counts for every publisher of this person
         except ToolFailed:
@@ -71,7 +73,7 @@ async def confirm(request: Request, token: str) -> HTMLResponse:
         request,
         "message.html",
         title="Thank you",
-        text=f"{person.email} is confirmed. A moderator reviews the application next; you will get a mail.",
+        text=f"{person.email} is confirmed. {next_}",
     )
 
 

@@ -17,12 +17,16 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Words of each command, and the command."""
     root: Any = get_command(starter.app)
     for name in root.list_commands(None):
-        command = root.get_command(None, name)
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield (name,), command
-        else:
-            yield from (((name, verb), inner[verb]) for verb in inner)
+        yield from within(root.get_command(None, name), name)
+
+
+def within(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield words, command
+    else:
+        for verb in inner:
+            yield from within(inner[verb], *words, verb)
 
 
 COMMANDS = dict(commands())
@@ -43,6 +47,7 @@ def test_what_people_do_is_there() -> None:
         "gc",
         "publisher apply",
         "publisher verify",
+        "publisher members add",
         "product hold",
         "product revoke",
         "product recover",

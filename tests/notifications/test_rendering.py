@@ -302,6 +302,9 @@ def test_a_request_for_changes_says_how_to_resubmit_and_when_it_expires() -> Non
 def test_a_mail_that_asks_to_confirm_an_address_says_that_nobody_reviews_before() -> None:
     text = render(notice(NoticeKind.CONFIRM_EMAIL, "")).text
     assert "Until the address is confirmed nobody reviews the application." in text
+    new_member = render(notice(NoticeKind.CONFIRM_EMAIL, "", status="new member"))
+    assert "This address was added to the members of Harbour" in " ".join(new_member.text.split())
+    assert "application" not in new_member.text + new_member.html
 
 
 def test_what_was_published_is_named_by_its_digest() -> None:

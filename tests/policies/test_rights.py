@@ -6,6 +6,7 @@ from models import commands as c
 from models.errors import NotAllowed
 from models.publishers import Role, Standing
 from policies.rights import (
+    MEMBERSHIP_RIGHTS,
     PRODUCT_RIGHTS,
     PUBLISHER_RIGHTS,
     SUBMISSION_RIGHTS,
@@ -110,6 +111,12 @@ def test_every_act_of_every_command_has_a_row() -> None:
     for rights, commands in TABLES:
         assert set(rights) == {command.act for command in commands}
         assert all(rights.values())
+
+
+def test_members_are_changed_by_members_and_admins() -> None:
+    allowed = {role for role in Role if may(MEMBERSHIP_RIGHTS, "add_member", Standing(roles=(role,)))}
+    assert allowed == {R.PUBLISHER, R.ADMIN}
+    assert MEMBERSHIP_RIGHTS["remove_member"] == allowed
 
 
 def test_whoever_is_nobody_here_may_do_nothing() -> None:

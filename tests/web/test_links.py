@@ -7,13 +7,14 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from desk import members
 from desk.hub import Hub
 from models import pages
 from models.publishers import ApplicationStatus
 from models.tables import NoticeRow, PersonRow, SubscriptionRow, TokenRow
 from settings import Settings
 from store import publishers, subscriptions, tokens
-from tests.desk.hubs import Applicant, applied, eventually
+from tests.desk.hubs import Applicant, applied, eventually, verified
 from tests.parts.presence import needs
 from tests.parts.rows import MONDAY, Harbour
 from tests.web.conftest import browsing
@@ -151,6 +152,20 @@ async def test_the_button_confirms_the_address_and_tells_the_process(hub: Hub, s
             return (await publishers.get(session, publisher.publisher)).status is ApplicationStatus.SUBMITTED
 
     assert await eventually(status)
+
+
+@pytest.mark.system
+@needs("temporal")
+async def test_a_new_member_confirms_an_address_and_nothing_is_reviewed(hub: Hub, settings: Settings) -> None:
+    publisher = await verified(hub)
+    async with hub.database.transaction() as session:
+        joined = await members.add(
+            session, publisher.publisher, publisher.person, f"quinn@{publisher.slug}.example", now=datetime.now(UTC)
+        )
+    app: FastAPI = make_app(settings)
+    async with app.router.lifespan_context(app), browsing(app) as browser:
+        answer = await browser.post(await confirmation(hub, joined.person))
+    assert (answer.status_code, "come to it from now on" in answer.text) == (200, True)
 
 
 async def test_private_pages_say_how_to_see_them_and_nothing_else(browser: httpx.AsyncClient, crane: Harbour) -> None:
