@@ -10,6 +10,9 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.perseverance import persistently
 
+#: entries of one record: what gathers while the database is away must fit into the server's 2 MB when it is back
+_AT_ONCE = 50
+
 
 class Trail:
     """Entries in the order in which they happened. A slow database delays the record, never a decision."""
@@ -28,7 +31,7 @@ class Trail:
         """Hand over what has gathered, again and again, until the process lets it go."""
         while True:
             await workflow.wait_condition(lambda: bool(self._entries))
-            entries = tuple(self._entries)
+            entries = tuple(self._entries[:_AT_ONCE])
             await persistently(lambda: record(entries), _unseen)  # noqa: B023 - awaited within the round
             del self._entries[: len(entries)]
 

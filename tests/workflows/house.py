@@ -45,6 +45,7 @@ from models.addresses import (
     new_id,
     product_address,
     publisher_address,
+    slug_of,
     submission_address,
 )
 from models.content import ContentManifest, Licence, Price, Support, Tier
@@ -386,9 +387,7 @@ class House:
         content = await self.stored(manifest)
         submission = new_id()
         async with self.database.transaction() as session:
-            product = await products.find_or_create(
-                session, self.publisher, publishers.slug_of(manifest.name), manifest.name, now
-            )
+            product = await products.find_or_create(session, self.publisher, slug_of(manifest.name), manifest.name, now)
             await submissions.create(
                 session,
                 id=submission,

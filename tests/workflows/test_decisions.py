@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from models import commands as c
+from models.content import RunsOn, Sla
 from models.findings import Severity, VexState, Waiver, WaiverScope
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus
@@ -18,22 +19,22 @@ pytestmark = pytest.mark.system
 
 
 @pytest.mark.history("two-approvals-at-once")
-async def test_of_two_approvals_at_once_one_succeeds_and_the_other_is_told_why_not(house: House) -> None:
-    case = await house.submits()
+async def test_of_two_approvals_at_once_one_succeeds_and_the_other_is_told_why_not(harbour: House) -> None:
+    case = await harbour.submits()
     await case.reaches(Stage.READY)
-    house.quay.gate.shut()
+    harbour.quay.gate.shut()
     answers = await asyncio.gather(
-        house.moderator.tells(case, c.Approve),
-        house.other_moderator.tells(case, c.Approve),
+        harbour.moderator.tells(case, c.Approve),
+        harbour.other_moderator.tells(case, c.Approve),
         return_exceptions=True,
     )
     refusals = [answer for answer in answers if isinstance(answer, ApplicationError)]
     assert len(refusals) == 1
     assert refusals[0].type == "NotAllowed"
     assert "approve does not apply now. Iteration 1 is publishing" in refusals[0].message
-    house.quay.gate.open.set()
+    harbour.quay.gate.open.set()
     await case.ends()
-    assert len(house.quay.published) == 1
+    assert len(harbour.quay.published) == 1
     assert [event.event for event in await case.trail()].count("approve") == 1
 
 
@@ -216,3 +217,19 @@ async def test_a_command_that_is_sent_again_is_one(house: House) -> None:
     await house.moderator.signals(case, c.Note, id="note-1", text="Looks odd.")
     again = await house.moderator.tells(case, c.Note, id="note-2", text="Still odd.")
     assert again.revision == first.revision + 1
+
+
+@pytest.mark.history("without-the-badge")
+async def test_certification_is_waited_for_until_the_publisher_goes_on_without_the_badge(house: House) -> None:
+    sla = Sla(hours="9-17", time_zone="Europe/Berlin", first_response_hours=8)
+    manifest = house.manifest(runs_on=RunsOn.ENTERPRISE, wants_certification=True)
+    tiers = tuple(tier.model_copy(update={"sla": sla}) for tier in manifest.tiers)
+    case = await house.submits(manifest.model_copy(update={"tiers": tiers}))
+    await case.reaches(Stage.READY)
+    certifying = await house.moderator.tells(case, c.Approve)
+    assert (certifying.stage, certifying.turn) == (Stage.CERTIFYING, Turn.CERTIFIER)
+    with refused("publish_without_badge is for: publisher"):
+        await house.moderator.tells(case, c.PublishWithoutBadge)
+    await house.member.tells(case, c.PublishWithoutBadge)
+    assert (await case.ends()).stage is Stage.PUBLISHED
+    assert "certification_started" in await case.notices()
