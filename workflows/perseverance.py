@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 
 #: until the first new beginning; doubled each time. An activity has been tried for half a minute before.
-_SOON = timedelta(seconds=5)
+_SOON = timedelta(seconds=2)
 #: a trouble that lasts for weeks still fits into one history: some twenty events for each hour
 _LATER = timedelta(hours=1)
 

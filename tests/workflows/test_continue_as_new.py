@@ -20,7 +20,8 @@ from store.database import Database
 from tests.parts.presence import needs
 from tests.workflows import histories
 from tests.workflows.conftest import opened
-from tests.workflows.house import STORIES, House, Process, meet, refused
+from tests.workflows.house import STORIES, House
+from tests.workflows.people import Process, meet, refused
 from workflows.search_attributes import REGISTRY
 
 pytestmark = [pytest.mark.system, needs("temporal")]

@@ -8,7 +8,8 @@ from temporalio.testing import WorkflowEnvironment
 from models import commands as c
 from models.lifecycle import Stage, Turn
 from store import submissions
-from tests.workflows.house import Case, House, refused
+from tests.workflows.house import House
+from tests.workflows.people import Case, refused
 
 pytestmark = pytest.mark.system
 

@@ -12,7 +12,8 @@ from models.content import RunsOn, Sla
 from models.findings import Severity, VexState, Waiver, WaiverScope
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus
-from tests.workflows.house import House, refused
+from tests.workflows.house import House
+from tests.workflows.people import refused
 from tests.workflows.stand_ins import weakness
 
 pytestmark = pytest.mark.system

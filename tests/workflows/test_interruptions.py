@@ -16,7 +16,8 @@ from models.errors import ToolFailed
 from models.events import Published
 from models.lifecycle import Stage, Turn
 from models.products import ProductSnapshot
-from tests.workflows.house import Case, House, Process, meet, refused
+from tests.workflows.house import House
+from tests.workflows.people import Case, Process, meet, refused
 
 pytestmark = pytest.mark.system
 

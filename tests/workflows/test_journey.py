@@ -7,7 +7,8 @@ from models.content import Track
 from models.findings import Severity
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus
-from tests.workflows.house import Case, House, refused
+from tests.workflows.house import House
+from tests.workflows.people import Case, refused
 from tests.workflows.stand_ins import weakness
 
 pytestmark = pytest.mark.system

@@ -10,7 +10,8 @@ from temporalio.testing import WorkflowEnvironment
 from models import commands as c
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus, ProductSnapshot
-from tests.workflows.house import Case, House, Process, meet, refused
+from tests.workflows.house import House
+from tests.workflows.people import Case, Process, meet, refused
 
 pytestmark = pytest.mark.system
 

@@ -10,7 +10,8 @@ from models import commands as c
 from models.publishers import ApplicationStatus
 from models.tables import PublisherRow
 from store import publishers
-from tests.workflows.house import House, refused
+from tests.workflows.house import House
+from tests.workflows.people import refused
 
 pytestmark = pytest.mark.system
 

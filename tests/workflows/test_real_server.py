@@ -16,7 +16,8 @@ from models.addresses import scan_address
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus
 from tests.workflows import histories
-from tests.workflows.house import Case, House, Process, meet
+from tests.workflows.house import House
+from tests.workflows.people import Case, Process, meet
 from workflows.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.system

@@ -21,7 +21,8 @@ from models.tables import (
 from models.work import Repaired
 from store import archive
 from tests.workflows import histories
-from tests.workflows.house import STORIES, Case, House, meet
+from tests.workflows.house import STORIES, House
+from tests.workflows.people import Case, meet
 from workflows.reconcile import ReconcileWorkflow
 
 pytestmark = pytest.mark.system

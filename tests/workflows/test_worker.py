@@ -12,7 +12,7 @@ from settings import Settings
 from settings import TemporalServer as TemporalSettings
 from tests.parts.presence import needs
 from tests.workflows import histories
-from tests.workflows.house import meet
+from tests.workflows.people import meet
 from workflows.search_attributes import REGISTRY
 
 pytestmark = [pytest.mark.system, needs("temporal")]
