@@ -92,7 +92,7 @@ class ToolFailed(WharfingerError):
     """A tool of the hub (scanner, registry, mail server) failed: the hub's matter, retried, never a failed check."""
 
 
-#: What retry policies list. Temporal matches the exact class name, without inheritance.
+#: Names of the errors that are never tried again: each says so itself when it leaves an activity (activities/errors.py).
 PERMANENT_ERRORS: tuple[str, ...] = (
     "InvalidManifest",
     "InvalidPolicy",
