@@ -9,6 +9,7 @@ from temporalio import activity
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.sources import Sources
+from models.addresses import slug_of
 from models.content import ContentManifest, Track
 from models.errors import PUBLISHERS_ERRORS, NotFound, Permanent, ToolFailed
 from models.images import ImageSource, PinnedTier, ReleaseSet
@@ -22,7 +23,6 @@ from registry.layout_target import LayoutTarget
 from store import contents, products, publishers
 from store.blobs import Blobs
 from store.database import Database, RowMissing
-from store.publishers import slug_of
 
 #: what trying again cannot help: the source is no longer what was approved, or what was stored of it is gone
 _PROBLEMS: tuple[type[Permanent], ...] = (*PUBLISHERS_ERRORS, NotFound)

@@ -15,7 +15,7 @@ from desk.folder import SubmissionFolder
 from desk.hub import Hub
 from desk.refusal import refuse_unfit
 from desk.telling import NoAnswer, answered, tell, translated_back
-from models.addresses import MODERATION_QUEUE, new_id, product_address, submission_address
+from models.addresses import MODERATION_QUEUE, new_id, product_address, slug_of, submission_address
 from models.base import canonical_json, digest_of
 from models.commands import Command, Resubmit
 from models.content import ContentManifest, Track
@@ -30,7 +30,6 @@ from policies import waivers
 from policies.eligibility import check_eligibility
 from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
-from store.publishers import slug_of
 from store.views import SubmissionView
 from workflows import search_attributes
 from workflows.product import ProductWorkflow

@@ -1,6 +1,9 @@
-"""Names and ids by which processes find one another: workflow ids, task queues, short ids."""
+"""Names and ids by which processes find one another: workflow ids, task queues, short ids; and names in addresses."""
 
+import hashlib
+import re
 import secrets
+import unicodedata
 
 #: workflows and light activities
 MODERATION_QUEUE = "moderation"
@@ -35,3 +38,20 @@ def submission_address(submission: str) -> str:
 
 def scan_address(subject: str, iteration: int) -> str:
     return f"scan/{subject}/{iteration}"
+
+
+_OTHER_THAN_LETTERS = re.compile(r"[^a-z0-9]+")
+
+
+def slug_of(name: str) -> str:
+    """A name as part of an address: `Grüne Wolke GmbH` -> `grune-wolke-gmbh`.
+
+    Where no letter is left, as of a name in Chinese, it is `item-` with a hash: other names have other addresses.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = _OTHER_THAN_LETTERS.sub("-", plain).strip("-")[:60].strip("-")
+    return slug or f"item-{hashlib.sha256(_one_spelling(name).encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _one_spelling(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

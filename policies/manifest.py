@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from models.addresses import slug_of
 from models.content import ContentManifest, Track
 from models.findings import Finding, Level
 from models.policy import HubPolicy
-from policies import links, pictures
+from policies import links, pictures, prices
 from policies.profile import email_problem, icon_problems
 from policies.rules import Area, Evidence
 
@@ -276,16 +277,18 @@ def _tiers(context: ManifestContext) -> Iterable[Evidence]:
     tiers, most = context.manifest.tiers, context.policy.manifest.name
     if not tiers:
         yield Evidence("There is none.", "tiers")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for number, tier in enumerate(tiers):
-        name = re.sub(r"[^a-z0-9]+", "-", tier.name.lower()).strip("-")
-        if not name:
+        # the last part of the repository's name in the hub's registry
+        slug = slug_of(tier.name)
+        if not any(character.isalnum() for character in tier.name):
             yield Evidence(f"{tier.name[:most]!r} has no letter or digit.", f"tiers.{number}.name")
         elif len(tier.name) > most or "\n" in tier.name:
             yield Evidence(f"{len(tier.name)} characters; at most {most}, in one line.", f"tiers.{number}.name")
-        elif name in seen:
-            yield Evidence(f"Two tiers are called {tier.name!r}.", f"tiers.{number}.name")
-        seen.add(name)
+        elif slug in seen:
+            text = f"{seen[slug]!r} and {tier.name!r} would have one repository, {slug}."
+            yield Evidence(text, f"tiers.{number}.name")
+        seen.setdefault(slug, tier.name[:most])
 
 
 @MANIFEST.rule(
@@ -308,16 +311,12 @@ def _tier_texts(context: ManifestContext) -> Iterable[Evidence]:
     _R,
     "A price cannot be read",
     why="Customers pay it.",
-    remedy="Give an amount of 0 or more in one of the hub's currencies.",
+    remedy="Give an amount of 0 or more, as 49.90, in one of the hub's currencies.",
 )
 def _price(context: ManifestContext) -> Iterable[Evidence]:
     for number, tier in enumerate(context.manifest.tiers):
-        price = tier.price
-        if not price.amount.is_finite() or price.amount < 0:
-            yield Evidence(f"{price.amount} is no price.", f"tiers.{number}.price.amount")
-        elif price.amount and price.currency not in context.policy.terms.currencies:
-            known = ", ".join(context.policy.terms.currencies)
-            yield Evidence(f"{price.currency!r}; choose one of: {known}.", f"tiers.{number}.price.currency")
+        for field, problem in prices.problems_of(tier.price, context.policy.terms.currencies):
+            yield Evidence(problem, f"tiers.{number}.price.{field}")
 
 
 @MANIFEST.rule(

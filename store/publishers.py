@@ -1,14 +1,12 @@
 """Publishers: the row an application starts from, their profiles and members."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.addresses import new_id
+from models.addresses import new_id, slug_of
 from models.columns import storable
 from models.errors import NotFound
 from models.publishers import ApplicationStatus, PublisherProfile
@@ -16,14 +14,6 @@ from models.tables import MembershipRow, PersonRow, PublisherRow
 from store import contents, people
 from store.database import insert_new
 from store.views import Page, PublisherView
-
-_OTHER_THAN_LETTERS = re.compile(r"[^a-z0-9]+")
-
-
-def slug_of(name: str) -> str:
-    """A name as part of an address: `Grüne Wolke GmbH` -> `grune-wolke-gmbh`; `item` when no letter is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return _OTHER_THAN_LETTERS.sub("-", plain).strip("-")[:60].strip("-") or "item"
 
 
 def free_slug(name: str, taken: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.addresses import product_address, publisher_address, submission_address
+from models.addresses import product_address, publisher_address, slug_of, submission_address
 from models.content import ContentManifest, Track
 from models.lifecycle import CLOSED_STAGES, Snapshot
 from models.products import ListingStatus, ProductSnapshot
@@ -30,7 +30,7 @@ from store.projection import (
     project_submission,
     submission_columns,
 )
-from store.publishers import free_slug, slug_of
+from store.publishers import free_slug
 
 #: how far the clocks of this machine, the database and the Temporal server may be apart
 _CLOCKS_APART = timedelta(minutes=1)

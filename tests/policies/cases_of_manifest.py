@@ -24,6 +24,11 @@ def _price(amount: str, currency: str = "USD") -> dict[str, Any]:
     return {"tiers": (tier(price=Price(amount=Decimal(amount), currency=currency)),)}
 
 
+def _vast_price(amount: str) -> dict[str, Any]:
+    """One that the message's own bounds would not let in."""
+    return {"tiers": (tier(price=Price().model_copy(update={"amount": Decimal(amount)})),)}
+
+
 FINDS = [
     # 1 the product's name
     Case("manifest.name", of_manifest(name="  "), "It is empty", "name"),
@@ -154,7 +159,21 @@ FINDS = [
     # 8 to 11 tiers: name, description, price, installation
     Case("manifest.tiers", of_manifest(tiers=()), "There is none", "tiers"),
     Case("manifest.tiers", of_manifest(tiers=(tier("---"),)), "no letter or digit", "tiers.0.name"),
-    Case("manifest.tiers", of_manifest(tiers=(tier("Pro"), tier("pro!"))), "Two tiers are called", "tiers.1.name"),
+    Case(
+        "manifest.tiers",
+        of_manifest(tiers=(tier("Pro"), tier("pro!"))),
+        "'Pro' and 'pro!' would have one repository, pro",
+        "tiers.1.name",
+    ),
+    Case("manifest.tiers", of_manifest(tiers=(tier("Größe"), tier("Groe"))), "one repository, groe", "tiers.1.name"),
+    Case("manifest.tiers", of_manifest(tiers=(tier("Ｐro"), tier("Pro"))), "one repository, pro", "tiers.1.name"),
+    Case(
+        "manifest.tiers",
+        of_manifest(tiers=(tier("x" * 60 + "1"), tier("Pro"), tier("x" * 60 + "2"))),
+        "would have one repository",
+        "tiers.2.name",
+    ),
+    Case("manifest.tiers", of_manifest(tiers=(tier("基本"), tier(" 基本"))), "one repository", "tiers.1.name"),
     Case("manifest.tiers", of_manifest(tiers=(tier("x" * 81),)), "81 characters; at most 80", "tiers.0.name"),
     Case("manifest.tier-texts", of_manifest(tiers=(tier(description=""),)), "no description", "tiers.0.description"),
     Case(
@@ -164,6 +183,11 @@ FINDS = [
         "tiers.1.installation",
     ),
     Case("manifest.price", of_manifest(**_price("-1")), "-1 is no price", "tiers.0.price.amount"),
+    Case("manifest.price", of_manifest(**_price("49.905")), "USD has 2 decimals, 49.905 has", "tiers.0.price.amount"),
+    Case("manifest.price", of_manifest(**_vast_price("1E+1000000")), "more than 8 digits", "tiers.0.price.amount"),
+    Case("manifest.price", of_manifest(**_vast_price("123456789")), "more than 8 digits", "tiers.0.price.amount"),
+    Case("manifest.price", of_manifest(**_vast_price("1E-1000000")), "USD has 2", "tiers.0.price.amount"),
+    Case("manifest.price", of_manifest(**_vast_price("NaN")), "NaN is no price", "tiers.0.price.amount"),
     Case("manifest.price", of_manifest(**_price("9", "XYZ")), "choose one of: USD", "tiers.0.price.currency"),
     # 12 licence agreements
     Case("manifest.licences", of_manifest(licences=()), "There is none", "licences"),
@@ -201,7 +225,10 @@ PASSES = [
     Case("manifest.links", of_manifest(documentation="", support=Support(link=LINK))),
     Case("manifest.support-email", of_manifest(support=Support(link=LINK))),
     Case("manifest.tiers", of_manifest(tiers=(tier("Standard"), tier("Pro")))),
+    Case("manifest.tiers", of_manifest(tiers=(tier("基本"), tier("专业")))),
     Case("manifest.price", of_manifest(**_price("49.90", "EUR"))),
+    Case("manifest.price", of_manifest(**_price("49.9000"))),
+    Case("manifest.price", of_manifest(**_price("99999999.99"))),
     # what costs nothing needs no currency
     Case("manifest.price", of_manifest(**_price("0", "XYZ"))),
     Case("manifest.licences", of_manifest(licences=(Licence(title="EULA", text="You may."),))),
