@@ -7,10 +7,12 @@ database, rules, mails and messages.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity, workflow
@@ -102,18 +104,45 @@ def score_of(history: WorkflowHistory, histories: Mapping[str, WorkflowHistory],
 
 
 class Nothing:
-    """Activities that cost what any activity costs. They tell the benchmark in their process how far a run has come."""
+    """Activities that cost what any activity costs. They tell whoever listens at a port how far a run has come."""
 
-    def __init__(self) -> None:
-        self.ready: asyncio.Queue[str] = asyncio.Queue()
-        self.done: asyncio.Queue[str] = asyncio.Queue()
+    def __init__(self, news_port: int) -> None:
+        self._place = ("127.0.0.1", news_port)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
     @activity.defn
     async def nothing(self, news: str) -> None:
         """`news` is "ready" before the run waits for its decision, "done" before its end, and empty otherwise."""
         if news:
-            queue = self.ready if news == "ready" else self.done
-            queue.put_nowait(activity.info().workflow_id or "")
+            self._socket.sendto(f"{news} {activity.info().workflow_id}".encode(), self._place)
+
+
+class News(asyncio.DatagramProtocol):
+    """Hears it: a run that is ready, a run that is done, by workflow id."""
+
+    def __init__(self) -> None:
+        self.ready: asyncio.Queue[str] = asyncio.Queue()
+        self.done: asyncio.Queue[str] = asyncio.Queue()
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        word, _, workflow_id = data.decode().partition(" ")
+        (self.ready if word == "ready" else self.done).put_nowait(workflow_id)
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[News, int]]:
+    """The news, and the port at which they arrive."""
+    transport, news = await asyncio.get_running_loop().create_datagram_endpoint(News, local_addr=("127.0.0.1", 0))
+    try:
+        yield news, transport.get_extra_info("sockname")[1]
+    finally:
+        transport.close()
 
 
 @workflow.defn

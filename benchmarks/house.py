@@ -7,19 +7,19 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from cli.servers import RegistryServer, TemporalServer
 from desk import publishers, submissions
 from desk.folder import SubmissionFolder
-from desk.hub import Hub, connect, open_hub
+from desk.hub import Hub, open_hub
 from desk.submissions import Accepted
 from models.addresses import MODERATION_QUEUE, SCANNING_QUEUE, new_id
 from models.base import digest_of
@@ -34,7 +34,7 @@ from settings import TemporalServer as TemporalSettings
 from store import people
 from store import publishers as publisher_rows
 from store.database import Database
-from worker import Collaborators, workers
+from worker import running
 from workflows.search_attributes import REGISTRY
 
 #: between two looks at what has come of it, seconds; both sides of a comparison look as often
@@ -139,6 +139,7 @@ class House:
     made: int = 0
     #: digests of the images made, by the name of their product
     images: dict[str, str] = field(default_factory=dict)
+    _connection: sqlite3.Connection | None = None
 
     async def settle(self) -> None:
         """The hub gets a moderator, and the publisher is verified by its own process, as people would do it."""
@@ -186,14 +187,21 @@ class House:
         return await submissions.decide(self.hub, submission, command)
 
     def standing(self, submissions: Collection[str]) -> list[Standing]:
-        """Where these are, for next to nothing: what a benchmark asks of the database is not the product's cost."""
+        """Where these are."""
         marks = ", ".join("?" * len(submissions))
         query = f"SELECT id, stage, iteration, release FROM submission WHERE id IN ({marks})"  # noqa: S608
-        with closing(sqlite3.connect(self.hub.database.url.database or "")) as connection:
-            return [Standing(*row) for row in connection.execute(query, list(submissions))]
+        return [Standing(*row) for row in self.rows(query, submissions)]
 
+    def rows(self, query: str, values: Collection[object] = ()) -> list[tuple[Any, ...]]:
+        """Asked of the SQLite file itself, for next to nothing: a benchmark's looks are not the product's cost."""
+        if self._connection is None:
+            self._connection = sqlite3.connect(self.hub.database.url.database or "", isolation_level=None)
+        return self._connection.execute(query, tuple(values)).fetchall()
 
-Replace = Callable[[Collaborators], None]
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 @asynccontextmanager
@@ -247,21 +255,12 @@ async def open_house(settings: Settings, sources: Path) -> AsyncIterator[House]:
     await database.migrate()
     await database.close()
     async with open_hub(settings) as hub:
-        yield House(hub, sources)
+        with closing(House(hub, sources)) as house:
+            yield house
 
 
 @asynccontextmanager
-async def working(
-    house: House,
-    replace: Replace = lambda _: None,
-    queues: tuple[str, ...] = (MODERATION_QUEUE, SCANNING_QUEUE),
-) -> AsyncIterator[None]:
-    """The product's own workers in this process, polling, connected as `worker.py` connects them."""
-    hub = house.hub
-    client = await connect(hub.settings.temporal, identity=f"w{new_id()[:4]}")
-    collaborators = Collaborators(hub.settings, client, hub.database, hub.blobs, hub.vault, hub.settings.work_folder)
-    replace(collaborators)
-    async with AsyncExitStack() as stack:
-        for worker in workers(client, hub.settings, collaborators, queues):
-            await stack.enter_async_context(worker)
+async def working(house: House) -> AsyncIterator[None]:
+    """The product's own workers in this process, polling, without the mailroom."""
+    async with running(house.hub.settings, (MODERATION_QUEUE, SCANNING_QUEUE)):
         yield

@@ -1,13 +1,15 @@
 """Submissions per second through the whole journey, beside a bare workflow with the same commands.
 
-    python -m benchmarks.journey [--submissions 40] [--at-once 20] [--rounds 3]
+    python -m benchmarks.journey [--submissions 40] [--at-once 20] [--rounds 3] [--workers 2]
 
 A journey is: the front desk takes a submission (rules of the page, blobs, rows), its product numbers it, onboarding
 pins its tag, the checks run, a moderator approves as soon as it is ready, the image is copied by digest into the hub's
 registry, and it is listed. One thing is replaced: the scan of an image answers a stored report instead of fetching the
 image and running the scanner. The hub's registry is a folder, the embedded default; with --registry it is a
-docker-registry. The mailroom rests while the clock runs: it holds up no submission. Both sides run in this process with
-as many workers, alternating, on the same server.
+docker-registry. The mailroom rests while the clock runs: it holds up no submission.
+
+Each side has as many worker processes (crew.py), which share the machine with the server and the desk; the sides
+alternate on the same server.
 """
 
 import argparse
@@ -16,27 +18,35 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHistory
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.worker import Worker
 
-from benchmarks.bare import BARE_QUEUE, BARE_SCANNING_QUEUE, BareWorkflow, Nothing, Score, score_of
+from benchmarks.bare import BARE_QUEUE, BareWorkflow, News, Score, listening, score_of
+from benchmarks.crew import READY
 from benchmarks.figures import note, show, within
 from benchmarks.histories import NOTHING, Cost, cost_of, total
-from benchmarks.house import GLANCE, House, open_house, registry_server, settings_of, temporal_server, working
-from benchmarks.stored import Reports, answer_from, template
-from cli.servers import RegistryServer
+from benchmarks.house import (
+    GLANCE,
+    House,
+    environment_of,
+    open_house,
+    registry_server,
+    settings_of,
+    temporal_server,
+)
+from benchmarks.stored import Reports, template
+from cli.servers import PythonService, RegistryServer
 from cli.service import Service
 from desk.folder import SubmissionFolder
 from models.addresses import SCANNING_QUEUE, new_id, product_address, scan_address, submission_address
 from models.lifecycle import Stage
 from models.scans import ImageReport
-from worker import CACHED_WORKFLOWS
+from settings import Settings
 
 #: what the history of a submission of one iteration may cost: the limits of the design
 MOST_EVENTS, MOST_BYTES, MOST_ACTIONS = 70, 9 * 1024, 24
@@ -50,6 +60,8 @@ class Size:
     submissions: int
     at_once: int
     rounds: int
+    #: processes of each side
+    workers: int = 2
     #: publish into a docker-registry instead of a folder
     registry: bool = False
 
@@ -74,9 +86,10 @@ class Sides:
         return statistics.median(ours / bare for ours, bare in zip(self.product, self.bare, strict=True))
 
 
-def cpu_of(*servers: Service) -> dict[str, float]:
-    """CPU seconds spent so far: of this process, where worker and front desk are, and of the servers."""
-    return {"worker and desk": time.process_time()} | {server.name: _cpu_seconds(server.pid) for server in servers}
+def cpu_of(crew: Sequence[Service], servers: Sequence[Service]) -> dict[str, float]:
+    """CPU seconds spent so far: of this process, which is the front desk, of one side's workers, and of the servers."""
+    said = {"the front desk": time.process_time(), "the workers": sum(_cpu_seconds(worker.pid) for worker in crew)}
+    return said | {server.name: _cpu_seconds(server.pid) for server in servers}
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -126,28 +139,7 @@ async def histories_of(client: Client, submission: str, product: str) -> dict[st
 # --- the bare side ----------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def bare_workers(client: Client, heavy_at_once: int) -> AsyncIterator[Nothing]:
-    """As many workers as the product's, set like them."""
-    nothing = Nothing()
-    light = Worker(
-        client,
-        task_queue=BARE_QUEUE,
-        workflows=[BareWorkflow],
-        activities=[nothing.nothing],
-        max_cached_workflows=CACHED_WORKFLOWS,
-    )
-    heavy = Worker(
-        client,
-        task_queue=BARE_SCANNING_QUEUE,
-        activities=[nothing.nothing],
-        max_concurrent_activities=heavy_at_once,
-    )
-    async with light, heavy:
-        yield nothing
-
-
-async def play(client: Client, nothing: Nothing, score: Score, count: int, at_once: int) -> list[str]:
+async def play(client: Client, news: News, score: Score, count: int, at_once: int) -> list[str]:
     """Play as many bare runs, `at_once` under way at a time; returns their workflow ids."""
     places = asyncio.Semaphore(at_once)
     ends: dict[str, asyncio.Event] = {}
@@ -176,7 +168,7 @@ async def play(client: Client, nothing: Nothing, score: Score, count: int, at_on
             await ends[name].wait()
         return name
 
-    heeding = [asyncio.create_task(heed(nothing.ready, decided)), asyncio.create_task(heed(nothing.done, ends))]
+    heeding = [asyncio.create_task(heed(news.ready, decided)), asyncio.create_task(heed(news.done, ends))]
     try:
         return await asyncio.gather(*(one() for _ in range(count)))
     finally:
@@ -187,47 +179,87 @@ async def play(client: Client, nothing: Nothing, score: Score, count: int, at_on
 # --- both, alternating ------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class Course:
+    """One server with both sides' workers."""
+
+    house: House
+    reports: Reports
+    report: ImageReport
+    news: News
+    servers: Sequence[Service]
+    product: Sequence[Service]
+    bare: Sequence[Service]
+    size: Size
+
+    async def run(self) -> Sides:
+        """One journey alone, one round of the product to read the score off, and the rounds that count."""
+        sides, size, client = Sides(), self.size, self.house.hub.client
+        (alone,) = await travel(self.house, await self._prepared(1), 1)
+        runs = await histories_of(client, *alone)
+        sides.alone = {name.partition("/")[0]: cost_of(history) for name, history in runs.items()}
+        score = await _score(self.house, await travel(self.house, await self._prepared(size.at_once), size.at_once))
+        await play(client, self.news, score, size.at_once, size.at_once)
+        for number in range(size.rounds):
+            folders = await self._prepared(size.submissions)
+            for side in ("product", "bare") if number % 2 == 0 else ("bare", "product"):
+                crew = self.product if side == "product" else self.bare
+                began, spent = time.perf_counter(), cpu_of(crew, self.servers)
+                if side == "product":
+                    travelled = await travel(self.house, folders, size.at_once)
+                else:
+                    played = await play(client, self.news, score, size.submissions, size.at_once)
+                rate = size.submissions / (time.perf_counter() - began)
+                cpu = {name: value - spent[name] for name, value in cpu_of(crew, self.servers).items()}
+                (sides.product if side == "product" else sides.bare).append(rate)
+                (sides.product_cpu if side == "product" else sides.bare_cpu).append(cpu)
+                note(f"round {number + 1} of {size.rounds}: {side} {rate:.2f} submissions per second")
+        sides.product_cost = await _mean_cost(client, travelled)
+        sides.bare_cost = await _mean_bare_cost(client, played)
+        return sides
+
+    async def _prepared(self, count: int) -> list[SubmissionFolder]:
+        folders = await asyncio.to_thread(self.house.prepare, count)
+        images = [self.house.images[folder.manifest.name] for folder in folders]
+        await self.reports.store(self.house.hub.blobs, self.report, images)
+        return folders
+
+
 async def measure(
     folder: Path, registry: RegistryServer | None, report: ImageReport, size: Size, *, in_memory: bool
 ) -> Sides:
     """All rounds on one server."""
-    sides = Sides()
     async with AsyncExitStack() as stack:
         temporal = await stack.enter_async_context(temporal_server(folder, in_memory=in_memory))
-        servers = [temporal, registry] if registry else [temporal]
         settings = settings_of(folder, temporal, registry)
         house = await stack.enter_async_context(open_house(settings, folder / "sources"))
-        reports = Reports(report)
-        await stack.enter_async_context(working(house, lambda made: answer_from(made, reports)))
-        nothing = await stack.enter_async_context(bare_workers(house.hub.client, settings.scans_at_once))
+        news, port = await stack.enter_async_context(listening())
+        crews: dict[str, list[Service]] = {"product": [], "bare": []}
+        for side, crew in crews.items():
+            arguments = [side, "--reports", str(folder / "reports"), "--news", str(port)]
+            for number in range(size.workers):
+                crew.append(_worker(folder, f"{side}-{number}", arguments, settings))
+                await stack.enter_async_context(crew[-1])
         await house.settle()
+        servers = [temporal, registry] if registry else [temporal]
+        course = Course(
+            house, Reports(folder / "reports"), report, news, servers, crews["product"], crews["bare"], size
+        )
+        return await course.run()
 
-        async def prepared(count: int) -> list[SubmissionFolder]:
-            folders = await asyncio.to_thread(house.prepare, count)
-            await reports.store(house.hub.blobs, [house.images[each.manifest.name] for each in folders])
-            return folders
 
-        (alone,) = await travel(house, await prepared(1), 1)
-        runs = await histories_of(house.hub.client, *alone)
-        sides.alone = {name.partition("/")[0]: cost_of(history) for name, history in runs.items()}
-        score = await _score(house, await travel(house, await prepared(size.at_once), size.at_once))
-        await play(house.hub.client, nothing, score, size.at_once, size.at_once)
-        for number in range(size.rounds):
-            folders = await prepared(size.submissions)
-            for side in ("product", "bare") if number % 2 == 0 else ("bare", "product"):
-                began, spent = time.perf_counter(), cpu_of(*servers)
-                if side == "product":
-                    travelled = await travel(house, folders, size.at_once)
-                else:
-                    played = await play(house.hub.client, nothing, score, size.submissions, size.at_once)
-                rate = size.submissions / (time.perf_counter() - began)
-                cpu = {name: value - spent[name] for name, value in cpu_of(*servers).items()}
-                (sides.product if side == "product" else sides.bare).append(rate)
-                (sides.product_cpu if side == "product" else sides.bare_cpu).append(cpu)
-                note(f"round {number + 1} of {size.rounds}: {side} {rate:.2f} submissions per second")
-        sides.product_cost = await _mean_cost(house.hub.client, travelled)
-        sides.bare_cost = await _mean_bare_cost(house.hub.client, played)
-    return sides
+def _worker(folder: Path, name: str, arguments: Sequence[str], settings: Settings) -> PythonService:
+    async def is_at_work(service: PythonService) -> bool:
+        return service.has_logged(READY)
+
+    return PythonService(
+        name,
+        folder / name,
+        "benchmarks.crew",
+        arguments=lambda _: arguments,
+        ready=is_at_work,
+        environment=environment_of(settings),
+    )
 
 
 async def _score(house: House, travelled: list[tuple[str, str]]) -> Score:
@@ -277,7 +309,7 @@ def _show(memory: Sides, file: Sides, size: Size) -> None:
         rows.append((said, getattr(file.product_cost, name), getattr(file.bare_cost, name), ""))
     own = memory.alone["submission"]
     show(
-        f"Journey: {size.submissions} submissions a round, {size.at_once} at once, {size.rounds} rounds a side",
+        f"Journey: {size.submissions} submissions a round, {size.at_once} at once, {size.workers} worker processes",
         ("submissions per second", "product", "bare", "ratio"),
         rows,
         {
@@ -325,9 +357,10 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=40, help="of each round and side")
     parser.add_argument("--at-once", type=int, default=20, help="under way at a time")
     parser.add_argument("--rounds", type=int, default=3, help="of each side, on each server")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of each side")
     parser.add_argument("--registry", action="store_true", help="publish into a docker-registry, not into a folder")
     given = parser.parse_args()
-    asyncio.run(run(Size(given.submissions, given.at_once, given.rounds, given.registry)))
+    asyncio.run(run(Size(given.submissions, given.at_once, given.rounds, given.workers, given.registry)))
 
 
 if __name__ == "__main__":

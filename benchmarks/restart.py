@@ -16,15 +16,13 @@ import argparse
 import asyncio
 import json
 import random
-import sqlite3
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 from temporalio.api.enums.v1 import PendingActivityState
@@ -148,12 +146,10 @@ class Voyage:
         return time.perf_counter() - self.began
 
     def progress(self) -> Progress:
-        """Read from the database itself, for next to nothing."""
-        with closing(sqlite3.connect(self.house.hub.database.url.database or "")) as connection:
-            stages = dict(connection.execute("SELECT stage, count(*) FROM submission GROUP BY stage").fetchall())
-            notices = dict(connection.execute("SELECT status, count(*) FROM notice GROUP BY status").fetchall())
-        # each worker has a folder of its own there, and in it each of its scans
-        scans = len(list(self.work_folder.glob("*/*")))
+        stages = dict(self.house.rows("SELECT stage, count(*) FROM submission GROUP BY stage"))
+        notices = dict(self.house.rows("SELECT status, count(*) FROM notice GROUP BY status"))
+        # each worker has a folder of its own there, in it one for each of its scans, and its lock
+        scans = sum(not place.name.startswith(".") for place in self.work_folder.glob("*/*"))
         return Progress(Counter(stages), Counter(notices), scans)
 
     async def _submit(self, folders: list[SubmissionFolder]) -> None:
@@ -257,7 +253,9 @@ def _runs(voyage: Voyage, found: Account) -> None:
     for known in voyage.house.standing(list(voyage.submissions)):
         if known.stage != Stage.PUBLISHED:
             found.lost.append(f"submission {known.id} is {known.stage}")
-    rows = _rows(voyage, "SELECT subject, event, count(*) FROM event WHERE subject LIKE 'submission/%' GROUP BY 1, 2")
+    rows = voyage.house.rows(
+        "SELECT subject, event, count(*) FROM event WHERE subject LIKE 'submission/%' GROUP BY 1, 2"
+    )
     for subject, event, count in rows:
         if count > 1:
             found.doubled.append(f"{event} of {subject} stands {count} times in the audit trail")
@@ -266,7 +264,7 @@ def _runs(voyage: Voyage, found: Account) -> None:
 def _mails(voyage: Voyage, mails: MailCount, found: Account) -> None:
     query = "SELECT subject, kind, message_id FROM notice WHERE subject LIKE 'submission/%'"
     sent: Counter[tuple[str, str]] = Counter()
-    for subject, kind, message_id in _rows(voyage, query):
+    for subject, kind, message_id in voyage.house.rows(query):
         sent[subject, kind] += 1
         if not mails.arrived[message_id]:
             found.lost.append(f"mail {kind} of {subject} never came")
@@ -277,7 +275,7 @@ def _mails(voyage: Voyage, mails: MailCount, found: Account) -> None:
                 wrong = found.doubled if count else found.lost
                 wrong.append(f"{count} notices {kind} of submission {submission}")
     # whatever arrived and is no notice's was a mail of its own
-    known = {message_id for (message_id,) in _rows(voyage, "SELECT message_id FROM notice")}
+    known = {message_id for (message_id,) in voyage.house.rows("SELECT message_id FROM notice")}
     found.doubled += [f"mail {stranger} is no notice's" for stranger in mails.arrived if stranger not in known]
     found.mails = len(mails.arrived)
     found.copies = sum(mails.arrived.values()) - len(mails.arrived)
@@ -285,7 +283,7 @@ def _mails(voyage: Voyage, mails: MailCount, found: Account) -> None:
 
 async def _publications(voyage: Voyage, registry: RegistryServer, found: Account) -> None:
     """By the registry's own catalog: one repository for each product, in it one tag, at the approved digest."""
-    rows = _rows(voyage, "SELECT submission, images FROM publication")
+    rows = voyage.house.rows("SELECT submission, images FROM publication")
     published = Counter(submission for submission, _ in rows)
     expected: dict[str, str] = {}
     for submission, images in rows:
@@ -322,11 +320,6 @@ async def _catalog(client: httpx.AsyncClient) -> set[str]:
         if not page:
             return set(found)
         found += page
-
-
-def _rows(voyage: Voyage, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(voyage.house.hub.database.url.database or "")) as connection:
-        return connection.execute(query).fetchall()
 
 
 async def run(submissions: int, kills: int, seed: int) -> int:

@@ -1,9 +1,7 @@
 """Scans that answer a stored report: what benchmarks put in the place of the scanner, and of nothing else."""
 
-import asyncio
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from activities.heartbeats import Progress
@@ -31,36 +29,39 @@ async def template() -> ImageReport:
         return await scanner.scan(folder / "layout", PLATFORM, lambda _: None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reports:
-    """One report for every image, by the image's digest."""
+    """The digest of the stored report of every image, in a file named after the image's digest."""
 
-    template: ImageReport
-    digests: dict[str, str] = field(default_factory=dict)
+    folder: Path
 
-    async def store(self, blobs: Blobs, images: list[str]) -> None:
+    async def store(self, blobs: Blobs, template: ImageReport, images: list[str]) -> None:
+        """The same report for each of them, as if it were its own."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         for image in images:
-            facts = self.template.facts.model_copy(update={"digest": image})
-            self.digests[image] = await blobs.put_message(self.template.model_copy(update={"facts": facts}))
+            facts = template.facts.model_copy(update={"digest": image})
+            report = await blobs.put_message(template.model_copy(update={"facts": facts}))
+            self._place(image).write_text(report)
+
+    def of(self, image: str) -> str:
+        return self._place(image).read_text()
+
+    def _place(self, image: str) -> Path:
+        return self.folder / image.partition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScans(ScanActivities):
     """All of the product's scanning but the fetch and the scanner. Nothing is remembered: every image is asked for."""
 
-    reports: dict[str, str] = field(default_factory=dict)
-    #: how long a scan takes, seconds, by the image's digest
-    seconds: Callable[[str], float] = lambda _: 0.0
+    stored: Reports
 
     async def _scan(self, order: ImageOrder, progress: Progress) -> str:
-        await asyncio.sleep(self.seconds(order.digest))
-        return self.reports[order.digest]
+        return self.stored.of(order.digest)
 
 
-def answer_from(
-    collaborators: Collaborators, reports: Reports, seconds: Callable[[str], float] = lambda _: 0.0
-) -> None:
+def answer_from(collaborators: Collaborators, stored: Reports) -> None:
     """Replace the scanner of these collaborators."""
     real = collaborators.scanning
     same = {each.name: getattr(real, each.name) for each in fields(ScanActivities)}
-    collaborators.scanning = StoredScans(**same, reports=reports.digests, seconds=seconds)
+    collaborators.scanning = StoredScans(**same, stored=stored)

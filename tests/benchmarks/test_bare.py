@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
-from benchmarks.bare import BARE_QUEUE, BARE_SCANNING_QUEUE, BareWorkflow, Nothing, Play, score_of
+from benchmarks.bare import BARE_QUEUE, BARE_SCANNING_QUEUE, BareWorkflow, Nothing, Play, listening, score_of
 from benchmarks.histories import cost_of, total
 from tests.parts.presence import needs
 from tests.parts.servers import temporal, temporal_client  # noqa: F401
@@ -97,13 +98,14 @@ async def test_a_score_is_played_with_the_same_commands(temporal_client: Client)
         Play.ANSWER: 1,
         Play.RECEIVE: 1,
     }
-    nothing = Nothing()
-    async with (
-        Worker(temporal_client, task_queue=BARE_QUEUE, workflows=[BareWorkflow], activities=[nothing.nothing]),
-        Worker(temporal_client, task_queue=BARE_SCANNING_QUEUE, activities=[nothing.nothing]),
-    ):
+    async with AsyncExitStack() as stack:
+        news, port = await stack.enter_async_context(listening())
+        nothing = stack.enter_context(Nothing(port)).nothing
+        for queue, workflows in ((BARE_QUEUE, [BareWorkflow]), (BARE_SCANNING_QUEUE, [])):
+            worker = Worker(temporal_client, task_queue=queue, workflows=workflows, activities=[nothing])
+            await stack.enter_async_context(worker)
         handle = await temporal_client.start_workflow(BareWorkflow.run, score, id="bare", task_queue=BARE_QUEUE)
-        assert await nothing.ready.get() == "bare"
+        assert await news.ready.get() == "bare"
         await handle.execute_update(BareWorkflow.update)
         await handle.signal(BareWorkflow.signal)
         await handle.result()
