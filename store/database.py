@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, ColumnElement, Connection, event, make_url
+from sqlalchemy import URL, ColumnElement, Connection, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
@@ -24,8 +24,6 @@ BUSY_SECONDS = 30
 _TRIES = 8
 #: SQLSTATEs of a lost race: serialization failure, deadlock, lock not available
 _LOST_RACES = frozenset({"40001", "40P01", "55P03"})
-#: rows of one INSERT: SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535
-_ROWS = 500
 
 
 class InvalidDatabase(Permanent):
@@ -165,13 +163,13 @@ async def insert_new(
     session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], key: Sequence[str]
 ) -> list[Any]:
     """Insert the rows that are not there yet and return the first `key` column of those that were inserted."""
-    inserted: list[Any] = []
-    for start in range(0, len(rows), _ROWS):
-        statement = _insert(session)(table).values([dict(row) for row in rows[start : start + _ROWS]])
-        statement = statement.on_conflict_do_nothing(index_elements=list(key))
-        result = await session.exec(statement.returning(table.__table__.c[key[0]]))  # type: ignore[attr-defined]
-        inserted.extend(row[0] for row in result.all())
-    return inserted
+    if not rows:
+        return []
+    # rows as parameters, of the table and not of the class: one statement for any number, which is compiled only once
+    columns: Table = table.__table__  # type: ignore[attr-defined]
+    statement = _insert(session)(columns).on_conflict_do_nothing(index_elements=list(key))
+    result = await session.exec(statement.returning(columns.c[key[0]]), params=[dict(row) for row in rows])
+    return [row[0] for row in result.all()]
 
 
 async def put_row(
@@ -192,6 +190,6 @@ async def put_row(
     await session.exec(statement)
 
 
-def _insert(session: AsyncSession) -> Callable[[type[SQLModel]], Any]:
+def _insert(session: AsyncSession) -> Callable[[type[SQLModel] | Table], Any]:
     """Both dialects know ON CONFLICT, each by its own function."""
     return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
