@@ -35,7 +35,7 @@ class LayoutTarget:
         `content` verifies itself (registry.client.verified): its last chunk comes only when all of it was right.
         """
         path = self._blob(digest)
-        if path.is_file() and path.stat().st_size == size:
+        if self._has(digest, size):
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
@@ -55,7 +55,8 @@ class LayoutTarget:
         digest = digest_of(content)
         if is_digest(reference) and reference != digest:
             raise ToolFailed(f"{self}: a manifest with the digest {digest} cannot be written as {reference}.")
-        await asyncio.to_thread(_write, self._blob(digest), content)
+        if not self._has(digest, len(content)):
+            await asyncio.to_thread(_write, self._blob(digest), content)
         entry = {"mediaType": media_type, "digest": digest, "size": len(content)}
         await asyncio.to_thread(self._enter, "" if is_digest(reference) else reference, entry)
 
@@ -74,6 +75,10 @@ class LayoutTarget:
         if there:
             await asyncio.to_thread(self._remove, digest)
         return there
+
+    def _has(self, digest: str, size: int) -> bool:
+        path = self._blob(digest)
+        return path.is_file() and path.stat().st_size == size
 
     def _blob(self, digest: str) -> Path:
         if not is_digest(digest):
@@ -106,7 +111,8 @@ class LayoutTarget:
             self._blob(digest).unlink(missing_ok=True)
 
     def _save(self, entries: list[dict[str, Any]]) -> None:
-        _write(self.folder / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+        if not (self.folder / "oci-layout").is_file():
+            _write(self.folder / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
         _write(self.folder / "index.json", json.dumps({"schemaVersion": 2, "manifests": entries}).encode())
 
     @contextmanager
