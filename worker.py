@@ -38,6 +38,7 @@ from activities.recording import RecordingActivities
 from activities.scanning import ScanActivities
 from activities.scratch import scratch
 from activities.sources import Sources
+from desk.handing_over import HandingOver
 from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
 from models.addresses import (
@@ -136,7 +137,7 @@ class Collaborators:
         self.mail = MailActivities(
             database, policy, smtp_server(settings), mail_desk(settings), settings.sender_address
         )
-        self.reconciling = ReconcileActivities(client, database, blobs)
+        self.reconciling = ReconcileActivities(client, database, blobs, HandingOver(client, policy))
 
     def moderation(self) -> list[Any]:
         """Light activities, beside the workflows."""

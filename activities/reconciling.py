@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from activities.errors import translated
 from activities.heartbeats import heartbeats
+from activities.untaken import FrontDesk, take_up
 from models.lifecycle import Snapshot, Stage
 from models.products import ProductSnapshot
 from models.publishers import ApplicationSnapshot
@@ -44,12 +45,14 @@ class ReconcileActivities:
     client: Client
     database: Database
     blobs: Blobs
+    desk: FrontDesk
 
     @activity.defn
     async def reconcile(self) -> Repaired:
         """Visibility against the rows: what differs is asked of its process and repaired.
 
-        A publication that its product knows nothing of (its process was reset) is ordered again by its submission.
+        A publication that its product knows nothing of (its process was reset) is ordered again by its submission. What
+        was stored while the server was away is handed over.
         """
         compared = 0
         repaired: list[str] = []
@@ -68,6 +71,8 @@ class ReconcileActivities:
                         if repair is not None:
                             log.warning("repaired", repair=str(repair))
                             repaired.append(str(repair))
+                progress.says("handing over what nobody has taken")
+                repaired += await take_up(self.client, self.database, self.desk)
         # a history is no place for a long list: the log has all of it
         return Repaired(compared=compared, repaired=tuple(repaired[:50]))
 

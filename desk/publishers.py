@@ -3,20 +3,17 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError
-
+from desk.handing_over import HandingOver
 from desk.hub import Hub
 from desk.refusal import refuse_unfit
-from desk.telling import tell, translated_back
-from models.addresses import MODERATION_QUEUE, publisher_address
+from desk.telling import NoAnswer, tell
+from models.addresses import publisher_address
 from models.commands import ChangeProfile, Command, GiveInformation
+from models.errors import NotFound, ToolFailed
 from models.findings import Finding
-from models.publishers import ApplicationSnapshot, PublisherProfile, PublisherStart
+from models.publishers import ApplicationSnapshot, PublisherProfile
 from policies.profile import check_profile
 from store import contents, people, publishers
-from workflows import search_attributes
-from workflows.publisher import PublisherWorkflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,10 @@ class Applied:
 
 
 async def apply(hub: Hub, profile: PublisherProfile, icon: bytes, name: str = "") -> Applied:
-    """Refused at once with every reason; accepted, the application is durable. Errors: InvalidManifest."""
+    """Refused at once with every reason; accepted, the application is durable.
+
+    Errors: InvalidManifest; NoAnswer where it is stored, and handed to its process later.
+    """
     refuse_unfit(check(hub, profile, icon))
     now = datetime.now(UTC)
     await hub.blobs.put(icon)
@@ -37,18 +37,12 @@ async def apply(hub: Hub, profile: PublisherProfile, icon: bytes, name: str = ""
         person = await people.find_or_create(session, profile.email, name, now)
         row = await publishers.apply(session, profile, person.id, now)
     try:
-        await hub.client.start_workflow(
-            PublisherWorkflow.run,
-            PublisherStart(id=row.id, profile=row.profile, terms=hub.policy.current().deadlines),
-            id=publisher_address(row.id),
-            task_queue=MODERATION_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes.at_start(row.id),
-            static_summary=f"Publisher {row.slug}",
-        )
-    except RPCError as error:
-        raise translated_back(error, publisher_address(row.id)) from error
+        await HandingOver(hub.client, hub.policy).application(row.id, row.profile, row.slug)
+    except (ToolFailed, NotFound) as trouble:
+        raise NoAnswer(
+            f"The application of {row.slug} is stored, but nobody has taken it up yet. {trouble} It is handed over by "
+            "itself then: there is no need to apply again."
+        ) from trouble
     return Applied(publisher=row.id, slug=row.slug, applicant=person.id)
 
 

@@ -1,41 +1,32 @@
 """A submission, brought to the desk: checked, stored, and handed to its product's process."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.client import RPCTimeoutOrCancelledError, WithStartWorkflowOperation, WorkflowUpdateFailedError
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.people import PeopleActivities
 from desk.folder import SubmissionFolder
+from desk.handing_over import HandingOver, NotBegun
 from desk.hub import Hub
 from desk.refusal import refuse_unfit
-from desk.telling import NoAnswer, answered, tell, translated_back
-from models.addresses import MODERATION_QUEUE, new_id, product_address, slug_of, submission_address
+from desk.telling import NoAnswer, tell
+from models.addresses import new_id, product_address, slug_of, submission_address
 from models.base import canonical_json, digest_of
 from models.commands import Command, Resubmit
 from models.content import ContentManifest, Track
-from models.errors import InvalidManifest, NotAllowed, NotFound, Problem, ToolFailed
+from models.errors import InvalidManifest, NotAllowed, NotFound, Problem
 from models.findings import Finding, Waiver
 from models.lifecycle import Snapshot
 from models.policy import HubPolicy
 from models.products import NewSubmission, ProductSnapshot, Submitted
 from models.publishers import PublisherProfile, Role
-from models.work import ProductStart
 from policies import waivers
 from policies.eligibility import check_eligibility
 from policies.manifest import check_manifest
 from store import contents, people, products, publishers, submissions
 from store.views import SubmissionView
-from workflows import search_attributes
-from workflows.product import ProductWorkflow
-
-#: starting a product and numbering a submission takes milliseconds; without a worker it never ends. Seconds.
-_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,52 +138,16 @@ async def _is_live(session: AsyncSession, publisher_slug: str, slug: str) -> boo
 
 
 async def _hand_over(hub: Hub, new: NewSubmission, name: str) -> Submitted:
-    """One request starts the product's process where there is none and tells it of the submission."""
-    start = WithStartWorkflowOperation(
-        ProductWorkflow.run,
-        ProductStart(id=new.product, publisher=new.publisher),
-        id=product_address(new.product),
-        task_queue=MODERATION_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=search_attributes.at_start(new.publisher, new.product),
-        static_summary=f"Product {name}",
-    )
-    update = hub.client.execute_update_with_start_workflow(
-        ProductWorkflow.submit, new, start_workflow_operation=start, id=f"submit-{new.id}"
-    )
     try:
-        return await answered(hub.client, update, _PATIENCE)
-    except (WorkflowUpdateFailedError, RPCError, RPCTimeoutOrCancelledError, RuntimeError, NoAnswer) as error:
-        await _looked_at(start)
-        refusal = translated_back(error, product_address(new.product))
-        if isinstance(refusal, NotAllowed):
-            await _forget(hub, new.id)
-            raise refusal from error
-        if _nothing_began(error):
-            await _forget(hub, new.id)
-            raise ToolFailed(f"The Temporal server does not take submissions: {str(error).rstrip('.')}.") from error
+        return await HandingOver(hub.client, hub.policy).submission(new, name)
+    except (NotAllowed, NotBegun):
+        await _forget(hub, new.id)
+        raise
+    except NoAnswer as silence:
         raise NoAnswer(
-            f"Submission {new.id} is stored, but nobody has taken it up. {refusal} If `wharfinger status {new.id}` "
-            "shows no number then, submit again; the newer one takes its place."
-        ) from error
-
-
-async def _looked_at(start: WithStartWorkflowOperation[ProductWorkflow, None]) -> None:
-    """The SDK keeps an error in the operation as well, and complains on the screen when nobody looks there."""
-    look = asyncio.create_task(start.workflow_handle())
-    await asyncio.sleep(0)
-    look.cancel()
-    await asyncio.gather(look, return_exceptions=True)
-
-
-def _nothing_began(error: Exception) -> bool:
-    """Whether the server is certain to have started nothing: the request itself was wrong, or not permitted."""
-    return isinstance(error, RPCError) and error.status in (
-        RPCStatusCode.INVALID_ARGUMENT,
-        RPCStatusCode.NOT_FOUND,
-        RPCStatusCode.PERMISSION_DENIED,
-        RPCStatusCode.UNAUTHENTICATED,
-    )
+            f"Submission {new.id} is stored, but nobody has taken it up yet. {silence} It is handed over again by "
+            f"itself then: `wharfinger status {new.id}` shows its number."
+        ) from silence
 
 
 async def _forget(hub: Hub, submission: str) -> None:

@@ -185,34 +185,6 @@ async def reconcile_application(
     return await database.write(work)
 
 
-async def unattended(session: AsyncSession, before: datetime) -> list[str]:
-    """Addresses of rows older than `before` on which no process has ever reported.
-
-    Their process was never started, or has lost its server: ops start it again, or delete the row.
-    """
-    silent = [
-        *(
-            publisher_address(id)
-            for id in await session.exec(  # noqa: A001 - the column's name
-                select(PublisherRow.id).where(PublisherRow.revision < 0, PublisherRow.applied_at < before)
-            )
-        ),
-        *(
-            product_address(id)
-            for id in await session.exec(  # noqa: A001
-                select(ProductRow.id).where(ProductRow.revision < 0, ProductRow.created_at < before)
-            )
-        ),
-        *(
-            submission_address(id)
-            for id in await session.exec(  # noqa: A001
-                select(SubmissionRow.id).where(SubmissionRow.revision < 0, SubmissionRow.submitted_at < before)
-            )
-        ),
-    ]
-    return sorted(silent)
-
-
 def _repair(subject: str, wrong: tuple[str, ...], restored: bool, behind: bool) -> Repair | None:
     if not wrong and not restored:
         return None

@@ -52,6 +52,10 @@ __all__ = (
     "trail",
 )
 
+_UNTAKEN = (
+    "It is stored, and handed to its product within minutes of the Temporal server and a worker running: nobody has to "
+    "submit it again."
+)
 #: what waits in nobody's queue
 _ENDED = CLOSED_STAGES | DORMANT_STAGES
 
@@ -206,6 +210,8 @@ def _view(row: SubmissionRow, product: ProductRow, publisher: PublisherRow) -> S
     situation = words.of_submission(
         snapshot or Snapshot(id=row.id, revision=row.revision, stage=row.stage, turn=row.turn, iteration=row.iteration)
     )
+    if snapshot is None and row.number is None:
+        situation = situation._replace(next=_UNTAKEN)
     return SubmissionView(
         id=row.id,
         number=row.number,

@@ -1,8 +1,7 @@
 """What is brought to the desk is refused at once and leaves nothing, or is accepted and durable."""
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.servers import TemporalServer
 from desk import publishers, submissions
 from desk.folder import SubmissionFolder
 from desk.hub import Hub, connect, open_hub
-from desk.telling import NoAnswer
 from models.addresses import new_id, product_address, submission_address
 from models.base import canonical_json, digest_of
 from models.commands import AskInformation, ChangeProfile, GiveInformation, Hold, Note, Withdraw
@@ -39,7 +36,6 @@ from tests.desk.hubs import (
     write_sample,
 )
 from tests.parts.presence import needs
-from workflows.search_attributes import REGISTRY
 
 pytestmark = [pytest.mark.system, needs("temporal")]
 
@@ -262,18 +258,6 @@ async def test_an_application_is_asked_answered_and_its_profile_amended(hub: Hub
         await publishers.amend(hub, publisher.publisher, better, b"", GiveInformation(id=new_id(), actor="x"))
 
 
-async def test_where_nobody_works_it_is_said_soon_and_the_submission_is_kept(
-    hub: Hub, publisher: Applicant, folder: Path, tmp_path: Path, idle: Hub
-) -> None:
-    begin = asyncio.get_running_loop().time()
-    with pytest.raises(NoAnswer, match="No worker is running") as silence:
-        await submissions.submit(idle, publisher.email, publisher.slug, read(folder))
-    assert asyncio.get_running_loop().time() - begin < 30
-    kept = str(silence.value).split()[1]
-    async with hub.database.session() as session:
-        assert (await rows.get(session, kept)).number is None
-
-
 async def test_what_the_server_refuses_for_good_leaves_no_submission_and_no_credentials(
     hub: Hub, settings: Settings, publisher: Applicant, folder: Path
 ) -> None:
@@ -285,14 +269,6 @@ async def test_what_the_server_refuses_for_good_leaves_no_submission_and_no_cred
         await submissions.submit(lost, publisher.email, publisher.slug, read(folder), access=("ada", PASSWORD))
     after = stored(settings)
     assert (after["submission"], after["secret"]) == (before["submission"], before["secret"])
-
-
-@pytest.fixture
-async def idle(hub: Hub, tmp_path: Path) -> AsyncIterator[Hub]:
-    """The same store, and a Temporal server without a worker."""
-    async with TemporalServer(tmp_path / "temporal", search_attributes=REGISTRY, in_memory=True) as server:
-        client = await connect(settings_of(tmp_path, server).temporal)
-        yield replace(hub, client=client)
 
 
 async def test_where_there_is_no_server_the_way_to_start_one_is_named(hub: Hub, settings: Settings) -> None:

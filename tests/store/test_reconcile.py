@@ -362,14 +362,3 @@ async def test_a_listing_whose_content_is_gone_is_said_so(hub: Hub) -> None:
         await session.exec(text("DELETE FROM content"))  # type: ignore[call-overload]
     with pytest.raises(RowMissing, match="Content manifest"):
         await reconcile.reconcile_product(hub.database, hub.product, publisher="pub", asked_at=ASKED)
-
-
-async def test_rows_on_which_no_process_ever_reported_are_listed(hub: Hub) -> None:
-    async with hub.database.transaction() as session:
-        await submissions.create(
-            session, id="lost", product="prod", publisher="pub", content="", submitter="someone", at=APPLIED
-        )
-        await products.find_or_create(session, "pub", "winch", "Winch", APPLIED, id="lost")
-    async with hub.database.session() as session:
-        assert await reconcile.unattended(session, ASKED) == ["product/lost", "submission/lost"]
-        assert await reconcile.unattended(session, APPLIED) == []

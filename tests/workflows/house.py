@@ -27,6 +27,7 @@ from activities.policy import PolicyInForce
 from activities.reconciling import ReconcileActivities
 from activities.recording import RecordingActivities
 from activities.sources import Sources
+from desk.handing_over import HandingOver
 from models import commands as c
 from models.addresses import (
     MODERATION_QUEUE,
@@ -104,7 +105,9 @@ class House:
         self.policy.touch()
         self.scans = StoredScans(self.blobs)
         self.quay = Quay(database)
-        self.reconciling = ReconcileActivities(client, database, self.blobs)
+        self.reconciling = ReconcileActivities(
+            client, database, self.blobs, HandingOver(client, PolicyInForce(self.policy))
+        )
         #: addresses of the processes that were started here
         self.known: list[str] = []
         self._names = count(1)
