@@ -253,8 +253,8 @@ async def start_standing_processes(client: Client) -> None:
 @asynccontextmanager
 async def running(settings: Settings, queues: Sequence[str] = QUEUES) -> AsyncIterator[Client]:
     """Workers for the queues, polling; they finish what they can when the block ends."""
-    # histories name the worker in every other event: five letters and not thirty are two kilobytes of each submission's
-    name = f"w{new_id()[:4]}"
+    # histories name the worker in every other event: four letters and not thirty are a kilobyte of each submission's
+    name = new_id()[:4]
     client = await connect(settings.temporal, identity=name)
     log.info("this worker in histories", name=name, pid=os.getpid(), version=VERSION)
     with scratch(settings.work_folder) as work:

@@ -76,7 +76,7 @@ async def _whole(session: AsyncSession, recording: SubmissionRecording) -> Submi
     row = await session.get(SubmissionRow, recording.snapshot.id)
     if row is None:
         return recording
-    known = {"content": row.content, "release": row.release}
+    known = {"content": row.content, "release": row.release, "number": row.number or 0}
     return recording.model_copy(update={"snapshot": recording.snapshot.model_copy(update=known)})
 
 

@@ -1,6 +1,6 @@
 """The taxonomy of errors.
 
-Permanent errors carry a type name that retry policies list; everything else is transient and is retried. A permanent
+Permanent errors carry a type name and are never retried; everything else is transient and is retried. A permanent
 error of the publisher's making becomes a finding that the publisher can read; a tool's error becomes the status "we
 are retrying", never a failed check.
 """
@@ -92,7 +92,7 @@ class ToolFailed(WharfingerError):
     """A tool of the hub (scanner, registry, mail server) failed: the hub's matter, retried, never a failed check."""
 
 
-#: Names of the errors that are never tried again: each says so itself when it leaves an activity (activities/errors.py).
+#: Names of the errors that are never tried again: each says so itself where it leaves an activity.
 PERMANENT_ERRORS: tuple[str, ...] = (
     "InvalidManifest",
     "InvalidPolicy",

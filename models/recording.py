@@ -40,8 +40,8 @@ class Recording(Message, Generic[S]):
 
 
 class SubmissionRecording(Recording[Snapshot]):
-    """`as_before`: content and release set are those that were recorded before, and are left out here: digests are most
-    of a snapshot's bytes.
+    """`as_before`: content, release set and number are those that were recorded before, and are left out here: digests
+    are most of a snapshot's bytes.
     """
 
     as_before: bool = False

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from models.errors import NotAllowed
     from models.publishers import Standing
     from models.work import StandingQuestion
+    from workflows.trail import now
 
 A = TypeVar("A", bound=Message)
 
@@ -80,7 +81,7 @@ class Inbox(Generic[A]):
 
 async def _standing_of(actor: str, publisher: str) -> Standing:
     """An outage of the database delays the answer; a look-up that can never succeed refuses the one command."""
-    question = StandingQuestion(actor=actor, publisher=publisher, at=workflow.now())
+    question = StandingQuestion(actor=actor, publisher=publisher, at=now())
     try:
         return await workflow.execute_local_activity_method(PeopleActivities.standing_of, question, **options.LOOK_UP)
     except FailureError as failure:

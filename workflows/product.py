@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inbox import Inbox, takes, told_by
     from workflows.perseverance import Beside, cancelled, has_succeeded, persistently, root_cause
     from workflows.submission import SubmissionWorkflow
-    from workflows.trail import Trail, entry_of
+    from workflows.trail import Trail, entry_of, now
 
 
 class _Arrival:
@@ -77,7 +77,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
                 await self._welcome(self._arrivals.pop(0))
             if self.inbox:
                 await self.inbox.judge(self._state.publisher, self._told, self._note_refusal)
-            self._advance(life.hold_over(self._state, workflow.now()), Entry(event="hold_over", at=workflow.now()))
+            self._advance(life.hold_over(self._state, now()), Entry(event="hold_over", at=workflow.now()))
         await self._beside.let_go()
         workflow.continue_as_new(start.model_copy(update={"state": self._state}))
 
@@ -239,7 +239,7 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     # --- decisions on the listing -----------------------------------------------------------------------------------
 
     def _told(self, command: Command, standing: Standing) -> ProductSnapshot:
-        self._advance(life.tell(self._state, command, standing, workflow.now()), entry_of(command))
+        self._advance(life.tell(self._state, command, standing, now()), entry_of(command))
         return self.snapshot()
 
     def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:

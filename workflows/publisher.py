@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.inbox import Inbox, told_by
     from workflows.perseverance import Beside
-    from workflows.trail import Trail, entry_of
+    from workflows.trail import Trail, entry_of, now
 
 
 @workflow.defn
@@ -30,7 +30,7 @@ class PublisherWorkflow(told_by(ApplicationSnapshot, *PUBLISHER_COMMANDS)):  # t
         self._trail = Trail()
         self._terms = start.terms
         self._state = start.state or ApplicationState(
-            id=start.id, profile=start.profile, applied=workflow.info().start_time
+            id=start.id, profile=start.profile, applied=workflow.info().start_time.replace(microsecond=0)
         )
 
     @workflow.run
@@ -68,7 +68,7 @@ class PublisherWorkflow(told_by(ApplicationSnapshot, *PUBLISHER_COMMANDS)):  # t
         return False
 
     def _told(self, command: Command, standing: Standing) -> ApplicationSnapshot:
-        self._advance(life.tell(self._state, command, standing, self._terms, workflow.now()), entry_of(command))
+        self._advance(life.tell(self._state, command, standing, self._terms, now()), entry_of(command))
         return self.snapshot()
 
     def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inbox import Inbox, takes, told_by
     from workflows.perseverance import Beside, cancelled, persistently
     from workflows.scan import ScanWorkflow
-    from workflows.trail import Trail, entry_of
+    from workflows.trail import Trail, entry_of, now
 
 #: stages in which the run itself does something; in the others people are at turn, and only the clock runs
 _BUSY = frozenset({Stage.ONBOARDING, Stage.CHECKING, Stage.PUBLISHING})
@@ -57,11 +57,11 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             track=start.track,
             certify=start.certify,
             number=start.number,
-            submitted=workflow.info().start_time,
+            submitted=workflow.info().start_time.replace(microsecond=0),
         )
 
     @workflow.run
-    async def run(self, start: SubmissionStart) -> Stage:
+    async def run(self, start: SubmissionStart) -> None:
         self._beside = Beside(self._trail.keep(self._record))
         while not self._state.closed:
             await self._one_stage()
@@ -71,7 +71,6 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         await self._tell_product()
         await self._answer_latecomers()
         await self._beside.let_go()
-        return self._state.stage
 
     async def _one_stage(self) -> None:
         """Do the stage's own work until it ends or a message moves the submission on, whichever comes first."""
@@ -217,7 +216,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
             await self.inbox.judge(self._state.publisher, self._told, self._note_refusal)
 
     def _told(self, command: Command, standing: Standing) -> Snapshot:
-        change = lifecycle.tell(self._state, command, standing, workflow.now())
+        change = lifecycle.tell(self._state, command, standing, now())
         private = command.act in ("note", "assign")
         self._advance(change, entry_of(command, notices=change.notices, waiver=change.waiver, private=private))
         # whoever decides knows what it looked at, and histories have a budget
@@ -230,7 +229,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         self._advance(revised, entry_of(command, refused=str(refusal)[:1000], notices=notices, private=True))
 
     def _happened(self, event: e.MachineEvent) -> None:
-        change = lifecycle.happen(self._state, event, workflow.now())
+        change = lifecycle.happen(self._state, event, now())
         text = event.reason if isinstance(event, e.PublicationFailed) else ""
         name = type(event).__name__
         self._advance(change, Entry(event=name, at=workflow.now(), text=text, notices=change.notices))
@@ -258,7 +257,7 @@ class SubmissionWorkflow(told_by(Snapshot, *SUBMISSION_COMMANDS)):  # type: igno
         digests = snapshot.content, snapshot.release
         as_before = digests == self._recorded
         if as_before:
-            snapshot = snapshot.model_copy(update={"content": "", "release": ""})
+            snapshot = snapshot.model_copy(update={"content": "", "release": "", "number": 0})
         recording = SubmissionRecording(snapshot=snapshot, entries=entries, as_before=as_before)
         await workflow.execute_activity_method(RecordingActivities.record_submission, recording, **options.RECORD)
         self._recorded = digests

@@ -1,6 +1,7 @@
 """What has happened to a process and is not in the database yet: the record follows the authority."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from temporalio import workflow
 
@@ -38,6 +39,11 @@ class Trail:
 
 def _unseen(_trouble: str) -> None:
     """The database's trouble is the log's matter: the process goes on."""
+
+
+def now() -> datetime:
+    """In whole seconds, for deadlines: nobody needs more, and histories have a budget."""
+    return workflow.now().replace(microsecond=0)
 
 
 def entry_of(command: Command, **more: object) -> Entry:
