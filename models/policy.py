@@ -160,6 +160,10 @@ class MailTerms(Section):
     longest_retry_seconds: int = Field(default=4 * 3600, ge=1)
     #: how long a mailed link that confirms an address is good
     confirmation_days: int = Field(default=7, ge=1, le=_LONGEST_TERM)
+    #: mails that ask an address of the catalog's form whether it wants a product's mails: for one address a day, and of
+    #: the whole hub an hour. Whoever fills the form in for somebody else must not fill a mailbox.
+    subscription_asks_a_day: int = Field(default=5, ge=1)
+    subscription_asks_an_hour: int = Field(default=200, ge=1)
 
     @model_validator(mode="after")
     def _in_order(self) -> "MailTerms":

@@ -99,8 +99,9 @@ async def subscribe(request: Request, publisher: str, product: str) -> HTMLRespo
     found = await _listing(request, publisher, product)
     form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
     address = form.get("address", [""])[0]
-    async with hub_of(request).database.transaction() as session:
-        await subscriptions.subscribe(session, found.product, address, datetime.now(UTC))
+    hub = hub_of(request)
+    async with hub.database.transaction() as session:
+        await subscriptions.subscribe(session, found.product, address, datetime.now(UTC), hub.policy.current().mail)
     return page(
         request,
         "message.html",

@@ -1,12 +1,14 @@
 """Subscriptions to a product: asked for twice, ended at once."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
-from models.errors import InvalidManifest, NotFound
+from models.errors import InvalidManifest, NotFound, ToolFailed
 from models.findings import Level
 from models.notices import NoticeKind
+from models.policy import MailTerms
 from models.products import ListingStatus
 from models.recording import Entry
 from models.tables import NoticeStatus
@@ -90,3 +92,45 @@ async def test_many_who_subscribe_at_once_with_one_address_are_one(database: Dat
         )
     )
     assert len(await made(database, NoticeKind.SUBSCRIPTION_CONFIRM)) == 1
+
+
+async def catalog(database: Database, *names: str) -> list[str]:
+    """Ids of published products."""
+    houses = [await harbour(database, slug=name) for name in names]
+    for house in houses:
+        await published(house)
+    return [house.product for house in houses]
+
+
+async def asks(database: Database, product: str, address: str, at: datetime = MONDAY, **terms: int) -> None:
+    async with database.transaction() as session:
+        await subscriptions.subscribe(session, product, address, at, MailTerms(**terms))
+
+
+async def asked(database: Database) -> list[str]:
+    """Addresses that were asked whether they want mails."""
+    return sorted(address for _, address, _ in await made(database, NoticeKind.SUBSCRIPTION_CONFIRM))
+
+
+async def test_nobody_fills_the_mailbox_of_another(database: Database) -> None:
+    products = await catalog(database, "pier", "quay", "dock", "lock")
+    for number, product in enumerate(products):
+        await asks(database, product, "ann@example.org", subscription_asks_a_day=2)
+        await asks(database, product, f"ann+{number}@example.org", subscription_asks_a_day=2)
+    await asks(database, products[0], "anna@example.org", subscription_asks_a_day=2)
+    assert await asked(database) == ["ann+0@example.org", "ann@example.org", "anna@example.org"]
+    # on another day again; whoever has confirmed is not asked, and does not count
+    await asks(database, products[3], "ann@example.org", MONDAY + timedelta(days=2), subscription_asks_a_day=2)
+    assert (await asked(database)).count("ann@example.org") == 2
+
+
+async def test_the_hub_asks_no_more_addresses_in_an_hour_than_its_policy_says(database: Database) -> None:
+    [product] = await catalog(database, "pier")
+    for number in range(3):
+        await asks(database, product, f"ann{number}@example.org", subscription_asks_an_hour=3)
+    with pytest.raises(ToolFailed, match="in an hour"):
+        await asks(database, product, "late@example.org", subscription_asks_an_hour=3)
+    # asked already today: nothing is sent, and nothing is told
+    await asks(database, product, "ann0@example.org", subscription_asks_an_hour=3)
+    await asks(database, product, "late@example.org", MONDAY + timedelta(hours=2), subscription_asks_an_hour=3)
+    assert await asked(database) == ["ann0@example.org", "ann1@example.org", "ann2@example.org", "late@example.org"]

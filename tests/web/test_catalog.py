@@ -9,16 +9,17 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from activities.policy import PolicyInForce
 from cli import sample
 from desk.hub import Hub
 from models.base import digest_of
 from models.content import Licence, Sla, Support, Tier
 from models.images import ImageSource
-from models.policy import HubPolicy
+from models.policy import HubPolicy, MailTerms
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationStatus
 from models.recording import ProductRecording
-from models.tables import NoticeRow, SubscriptionRow
+from models.tables import ListingRow, NoticeRow, SubscriptionRow
 from store import contents, products, projection
 from tests.parts.rows import MONDAY, RELEASE, Harbour, manifest
 from web.rendering import prose
@@ -260,6 +261,32 @@ async def test_a_subscription_is_asked_for_by_mail_and_the_answer_tells_nothing(
         refused = await browser.post(f"{PAGE}/subscribe", data=wrong)
         assert refused.status_code == 400
         assert "That did not work" in refused.text
+
+
+async def test_a_form_that_is_filled_in_too_often_says_when_to_try_again(
+    browser: httpx.AsyncClient, store: Hub, crane: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(store, crane)
+    policy = HubPolicy(mail=MailTerms(subscription_asks_an_hour=1))
+    monkeypatch.setattr(PolicyInForce, "current", lambda _: policy)
+    answers = [await browser.post(f"{PAGE}/subscribe", data={"address": f"s{n}@ship.example"}) for n in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 503]
+    assert "try again in an hour" in answers[1].text
+
+
+async def test_what_lies_in_a_folder_is_copied_and_not_pulled(
+    browser: httpx.AsyncClient, store: Hub, crane: Harbour
+) -> None:
+    await publish(store, crane)
+    assert f"docker pull hub.example/harbour/crane/free:1.0@{digest_of(b'index')}" in await text_of(browser, PAGE)
+    async with store.database.transaction() as session:
+        row = await session.get_one(ListingRow, crane.product)
+        row.images = [{**row.images[0], "reference": "oci:/srv/hub/harbour/crane/free:1.0"}]
+        session.add(row)
+    shown = await text_of(browser, PAGE)
+    assert "skopeo copy oci:/srv/hub/harbour/crane/free:1.0 docker-daemon:harbour/crane:1.0" in shown
+    assert "docker pull" not in shown
+    assert digest_of(b"index") in shown
 
 
 HOSTILE = [
