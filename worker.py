@@ -277,13 +277,14 @@ async def _serve(settings: Settings, queues: Sequence[str]) -> None:
         log.info("worker ends: finishing what runs", seconds=GRACE.total_seconds())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, settings: Settings | None = None) -> int:
+    """One worker process until SIGTERM; its status. Without settings it reads those of the environment."""
     parser = argparse.ArgumentParser(prog="python -m worker", description="Runs Wharfinger's workflows and activities.")
     parser.add_argument("--queues", default=",".join(QUEUES), help=f"comma-separated, of: {', '.join(QUEUES)}")
     queues = parser.parse_args(arguments).queues.split(",")
     if unknown := set(queues) - set(QUEUES):
         parser.error(f"no such queue: {', '.join(sorted(unknown))}")
-    settings = Settings()
+    settings = settings or Settings()
     set_up_logs(settings.log_format, settings.log_level)
     try:
         asyncio.run(_serve(settings, queues))

@@ -1,12 +1,10 @@
 """`wharfinger up`: all of the hub on one machine. `wharfinger worker`: one more worker beside it, or in production."""
 
-import os
 from typing import Annotated
 
 import typer
-from dotenv import dotenv_values
 
-from cli.context import UP_FILE, Json, complaints, console, fail, load_settings, runs, write_json
+from cli.context import Json, complaints, console, fail, load_settings, runs, write_json
 from cli.harbour import Harbour
 from models.addresses import QUEUES
 from models.errors import WharfingerError
@@ -49,17 +47,14 @@ def worker(
 ) -> None:
     """Run one worker process until SIGTERM; several may run beside one another."""
     try:
-        home = load_settings().home
+        settings = load_settings()
     except WharfingerError as error:
         fail(error, json_)
-    # a worker reads the environment only; beside `wharfinger up` it works for that hub
-    for name, value in dotenv_values(home / UP_FILE).items():
-        os.environ.setdefault(name, value or "")
     if json_:
-        os.environ["WHARFINGER_LOG_FORMAT"] = "json"
+        settings = settings.model_copy(update={"log_format": "json"})
     import worker as worker_process  # its activities are slow to import, and no other command needs them
 
-    raise typer.Exit(worker_process.main(["--queues", queues]))
+    raise typer.Exit(worker_process.main(["--queues", queues], settings))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cli.context import UP_FILE
 from cli.harbour import Harbour
 from cli.servers import RegistryServer
+from settings import Settings
 from tests.cli.conftest import Shell
 from tests.desk.hubs import settings_of
 from tests.parts.presence import needs
@@ -102,24 +103,15 @@ def test_without_a_registry_program_the_hub_publishes_into_a_folder(
 
 
 def test_a_worker_beside_a_running_hub_works_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("WHARFINGER_TEMPORAL__ADDRESS", "WHARFINGER_SMTP__PORT", "WHARFINGER_LOG_FORMAT")
-    for name in names:  # so that they are taken back after the test
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
     (tmp_path / UP_FILE).write_text("WHARFINGER_TEMPORAL__ADDRESS='127.0.0.1:7'\nWHARFINGER_SMTP__PORT='25'\n")
-    seen: dict[str, object] = {}
+    seen: list[object] = []
 
-    def main(arguments: list[str]) -> int:
-        seen.update({name: os.environ.get(name) for name in names}, arguments=arguments)
+    def main(arguments: list[str], settings: Settings) -> int:
+        seen.extend([arguments, settings.temporal.address, settings.smtp.port, settings.log_format])
         return 3
 
     monkeypatch.setattr("worker.main", main)
     shell = Shell({"WHARFINGER_HOME": str(tmp_path), "WHARFINGER_SMTP__PORT": "26"})
     shell.run("worker", "--queues", "mail", "--json", status=3)
-    assert seen == {
-        "WHARFINGER_TEMPORAL__ADDRESS": "127.0.0.1:7",
-        "WHARFINGER_SMTP__PORT": "26",
-        "WHARFINGER_LOG_FORMAT": "json",
-        "arguments": ["--queues", "mail"],
-    }
+    assert seen == [["--queues", "mail"], "127.0.0.1:7", 26, "json"]
     assert "WHARFINGER_SMTP__PORT" in shell.run("worker", status=1, WHARFINGER_SMTP__PORT="x").stderr
