@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.errors import Permanent, WharfingerError
+from store.sqlite_driver import Driver
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ def lost_a_race(error: DBAPIError) -> bool:
 def _sqlite(url: URL, connections: int) -> AsyncEngine:
     if url.database not in (None, "", ":memory:"):
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=connections, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_async_engine(url, module=Driver(), pool_size=connections, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:
