@@ -10,6 +10,7 @@ from store.database import Database
 from store.secrets import Vault, new_key
 from tests.activities.wharf import Wharf, open_wharf
 from tests.parts.databases import database, database_url, postgresql, sqlite_template  # noqa: F401
+from tests.parts.leaks import nothing_leaks  # noqa: F401
 from tests.parts.servers import registry_server  # noqa: F401
 
 

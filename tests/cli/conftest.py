@@ -17,6 +17,7 @@ from settings import Settings
 from store.database import Database
 from tests.desk.hubs import hub, settings  # noqa: F401
 from tests.parts.databases import sqlite_template  # noqa: F401
+from tests.parts.leaks import nothing_leaks  # noqa: F401
 from tests.parts.rows import Harbour, harbour
 from tests.parts.servers import temporal  # noqa: F401
 

@@ -16,6 +16,7 @@ from scanning.advisories import AdvisoryStore
 from scanning.demo import DEMO_ADVISORIES
 from tests.cli.conftest import Shell
 from tests.parts.databases import PostgresqlServer, postgresql  # noqa: F401
+from tests.parts.listening import Listening
 from tests.parts.presence import needs
 
 SERVERS = {
@@ -151,14 +152,11 @@ async def greeting(words: bytes) -> AsyncIterator[int]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(words)
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
-            await reader.read(1024)
-        writer.close()
+        await writer.drain()
+        await reader.read(1024)
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port: int = server.sockets[0].getsockname()[1]
-        yield port
+    async with Listening(answer) as server:
+        yield server.port
 
 
 async def test_a_server_of_another_kind_is_not_taken_for_ours(shell: Shell) -> None:

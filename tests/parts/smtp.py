@@ -35,6 +35,7 @@ class ScriptedSmtp:
     port: int = 0
     received: list[tuple[str, Mail]] = field(default_factory=list)
     connections: int = 0
+    ended: bool = False
     #: called when a mail has been taken, before the answer goes out
     on_received: Callable[[], None] = field(default=lambda: None)
     _script: dict[str, Iterator[str]] = field(default_factory=dict)
@@ -104,6 +105,8 @@ class _Conversation(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self._house.ended:
+            self.abort()  # accepted in the last moment
         if self not in self._house._open:  # with STARTTLS the same connection is made twice
             self._house.connections += 1
             self._house._open.append(self)
@@ -131,6 +134,7 @@ async def scripted_smtp(**options: Any) -> AsyncIterator[ScriptedSmtp]:
         yield script
     finally:
         listening.close()
+        script.ended = True
         script.drop_connections()
         await listening.wait_closed()
 

@@ -8,6 +8,7 @@ import pytest
 from registry.access import Access, SourceRules
 from registry.client import RegistryClient
 from registry.transport import seconds_to_wait
+from tests.parts.leaks import nothing_leaks  # noqa: F401
 from tests.parts.servers import registry_server  # noqa: F401
 from tests.registry.scripted import Answer, Asked, Reply, ScriptedServer
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from models.base import digest_of
 from registry.access import SourceRules
 from registry.manifests import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from tests.parts.listening import Listening
 
 CONFIG = json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
 
@@ -50,27 +51,21 @@ class ScriptedServer:
         self.asked: list[Asked] = []
         #: bytes of bodies that were taken from us
         self.sent = 0
-        self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = Listening(self._meet, tls)
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0, ssl=self._tls)
+        await self._listening.__aenter__()
 
     async def stop(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        await self._listening.__aexit__()
 
     @property
     def port(self) -> int:
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self._listening.port
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return self._listening.address
 
     @property
     def rules(self) -> SourceRules:
@@ -80,19 +75,8 @@ class ScriptedServer:
         return [asked.path for asked in self.asked]
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while await self._answer(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
+        while await self._answer(reader, writer):
             pass
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
-                await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         asked = await _read(reader)
@@ -192,39 +176,28 @@ class CuttingProxy:
         self._host, _, port = address.partition(":")
         self._port, self._cuts = int(port), cuts
         self.connections = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = Listening(self._meet)
 
     async def __aenter__(self) -> str:
         """Its address."""
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return (await self._listening.__aenter__()).address
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listening.__aexit__()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         left = self._cuts[self.connections] if self.connections < len(self._cuts) else 2**62
         self.connections += 1
         there, back = await asyncio.open_connection(self._host, self._port)
         answers = asyncio.create_task(_pass_on(there, writer, 2**62))
         try:
             await _pass_on(reader, back, left)
-        except asyncio.CancelledError:
-            pass  # the test is over
         finally:
+            # both at once, without waiting: we may be cancelled while we wait
+            back.close()
+            writer.close()
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
-            for end in (writer, back):
-                end.close()
-                with contextlib.suppress(ConnectionError):
-                    await end.wait_closed()
-            self._tasks.discard(task)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:

@@ -1,7 +1,6 @@
 """What the hub does when a server stumbles: tries again, takes up where it broke, and gives up in the end."""
 
 import asyncio
-import contextlib
 import gzip
 import json
 import os
@@ -18,6 +17,7 @@ from registry import transport
 from registry.access import SourceFailed, SourceRules
 from registry.client import CHUNK, HubRepository, RegistryClient, RegistryRepository
 from registry.transport import TRIES
+from tests.parts.listening import Listening
 from tests.registry.scripted import Asked, Reply, ScriptedServer, chunks, manifest
 
 Start = Callable[..., Awaitable[ScriptedServer]]
@@ -73,13 +73,10 @@ async def test_a_server_that_says_nothing_is_given_up(
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # until the other side has had enough
-        writer.close()
-        await writer.wait_closed()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with Listening(silent) as server:
         with pytest.raises(SourceFailed, match="ReadTimeout"):
-            await RegistryRepository(connect(f"127.0.0.1:{port}"), "team/app").manifest("1.0")
+            await RegistryRepository(connect(server.address), "team/app").manifest("1.0")
 
 
 @pytest.mark.parametrize("host", ["a..example", "." + "a" * 5 + ".example", "a" * 70 + ".example", "a" * 300])
@@ -248,15 +245,10 @@ async def test_a_server_that_does_not_speak_http_well_is_a_clear_error(
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        await writer.drain()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        repository = RegistryRepository(connect(f"127.0.0.1:{port}"), "team/app")
+    async with Listening(answer) as server:
+        repository = RegistryRepository(connect(server.address), "team/app")
         with pytest.raises(WharfingerError):
             await repository.manifest("1.0")
         with pytest.raises(WharfingerError):

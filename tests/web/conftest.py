@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from desk.hub import Hub
 from tests.desk.hubs import hub, settings, settings_of  # noqa: F401
 from tests.parts.databases import sqlite_template  # noqa: F401
+from tests.parts.leaks import nothing_leaks  # noqa: F401
 from tests.parts.rows import Harbour, harbour
 from tests.parts.servers import temporal  # noqa: F401
 from web.app import make_app
