@@ -21,6 +21,7 @@ from cli.context import (
 )
 from desk import submissions as desk
 from desk.hub import open_database, open_hub
+from desk.recorded import recorded
 from models.addresses import new_id, product_address
 from models.commands import Command, Confirm, Decline, Hold, Recover, Revoke, Undo
 from models.products import ListingStatus, ProductSnapshot
@@ -87,6 +88,7 @@ async def _tell(product: str, actor: str, kind: type[Command], text: str, json_:
             row = await product_of(session, product)
         command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text)
         snapshot = await desk.decide_product(hub, row.id, command)
+        await recorded(hub, snapshot)
     if json_:
         write_json(snapshot)
         return

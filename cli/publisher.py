@@ -24,6 +24,7 @@ from cli.context import (
 from desk import publishers as desk
 from desk.folder import read_file
 from desk.hub import Hub, open_database, open_hub
+from desk.recorded import recorded
 from models.addresses import new_id, publisher_address
 from models.base import digest_of
 from models.commands import ApprovePublisher, AskInformation, Command, DeclinePublisher, DeferPublisher, GiveInformation
@@ -125,7 +126,9 @@ async def _tell(publisher: str, actor: str, kind: type[Command], text: str, json
             person = await people.get(session, actor)
             row = await publishers.get(session, publisher)
         command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text)
-        show(await desk.decide(hub, row.id, command), json_)
+        snapshot = await desk.decide(hub, row.id, command)
+        await recorded(hub, snapshot)
+    show(snapshot, json_)
 
 
 def show(snapshot: ApplicationSnapshot, json_: bool) -> None:

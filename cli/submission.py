@@ -24,6 +24,7 @@ from cli.product import product_of
 from desk import submissions as desk
 from desk.folder import SubmissionFolder, read_folder
 from desk.hub import Hub, open_database, open_hub
+from desk.recorded import recorded
 from desk.refusal import problems_of
 from models.addresses import new_id
 from models.commands import SUBMISSION_COMMANDS, Command, Waive, Withdraw
@@ -150,6 +151,7 @@ async def resubmit(
         content = read_folder(folder, hub.policy.current().manifest)
         view = await _find(hub, submission)
         snapshot = await desk.resubmit(hub, view.id, actor, content, text=text, access=access)
+        await recorded(hub, snapshot)
     show_snapshot(snapshot, json_)
 
 
@@ -202,6 +204,7 @@ async def decide(
             | {name: value for name, value in extra.items() if name in kind.model_fields}
         )
         snapshot = await desk.decide(hub, view.id, command)
+        await recorded(hub, snapshot)
     show_snapshot(snapshot, json_)
 
 
@@ -244,7 +247,9 @@ async def withdraw(submission: Id, actor: Actor, text: Text = "", json_: Json = 
         async with hub.database.session() as session:
             person = await people.get(session, actor)
         told = Withdraw(id=f"withdraw-{new_id()}", actor=person.id, text=text)
-        show_snapshot(await desk.decide(hub, view.id, told), json_)
+        snapshot = await desk.decide(hub, view.id, told)
+        await recorded(hub, snapshot)
+    show_snapshot(snapshot, json_)
 
 
 async def _find(hub: Hub, submission: str) -> SubmissionView:
