@@ -297,7 +297,7 @@ async def queue(
                 item.id,
                 f"{item.product_name} #{item.number or '?'}",
                 item.publisher_name,
-                item.status,
+                item.status if item.number else f"{item.status}, not taken up yet",
                 item.turn_words,
                 item.iteration,
                 f"{when(item.due)}{' overdue' if item.overdue else ''}",

@@ -268,3 +268,18 @@ async def test_a_long_queue_has_pages(shell: Shell, crane: Harbour) -> None:
     shown = (await shell("queue", "--size", "2")).stdout
     assert "Page 1 of 2: --page 2 shows more." in shown
     assert "shows more" not in (await shell("queue", "--size", "2", "--page", "2")).stdout
+
+
+async def test_what_no_process_has_heard_of_is_shown_with_what_becomes_of_it(shell: Shell, crane: Harbour) -> None:
+    async with crane.database.transaction() as session:
+        await submissions.create(
+            session,
+            id="late",
+            product=crane.product,
+            publisher=crane.publisher,
+            content=crane.content,
+            submitter=crane.member,
+            at=MONDAY,
+        )
+    assert "submitted, not taken up yet" in " ".join((await shell("queue")).stdout.split())
+    assert "nobody has to submit it again" in " ".join((await shell("status", "late")).stdout.split())
