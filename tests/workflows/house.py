@@ -61,6 +61,9 @@ from workflows.sandbox import STRICT_RUNNER
 from workflows.scan import ScanWorkflow
 from workflows.submission import SubmissionWorkflow
 
+#: the SDK waits for ever now and then for what it has cancelled at once
+_GRACE = timedelta(seconds=5)
+
 STORIES: tuple[type, ...] = (
     SubmissionWorkflow,
     ScanWorkflow,
@@ -178,6 +181,7 @@ class House:
             workflow_runner=STRICT_RUNNER,
             build_id="test",
             identity="test",
+            graceful_shutdown_timeout=_GRACE,
             # a mistake fails the run instead of being tried again for ever
             workflow_failure_exception_types=[Exception],
         )
