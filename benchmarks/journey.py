@@ -1,6 +1,6 @@
 """Submissions per second through the whole journey, beside a bare workflow with the same commands.
 
-    python -m benchmarks.journey [--submissions 40] [--at-once 20] [--rounds 3] [--workers 2]
+    python -m benchmarks.journey [--submissions 30] [--at-once 20] [--rounds 6] [--workers 2]
 
 A journey is: the front desk takes a submission (rules of the page, blobs, rows), its product numbers it, onboarding
 pins its tag, the checks run, a moderator approves as soon as it is ready, the image is copied by digest into the hub's
@@ -213,7 +213,8 @@ class Course:
                 cpu = {name: value - spent[name] for name, value in cpu_of(crew, self.servers).items()}
                 (sides.product if side == "product" else sides.bare).append(rate)
                 (sides.product_cpu if side == "product" else sides.bare_cpu).append(cpu)
-                note(f"round {number + 1} of {size.rounds}: {side} {rate:.2f} submissions per second")
+                spent_each = ", ".join(f"{name} {1000 * value / size.submissions:.0f}" for name, value in cpu.items())
+                note(f"round {number + 1} of {size.rounds}: {side} {rate:.2f} per second; CPU ms each: {spent_each}")
         sides.product_cost = await _mean_cost(client, travelled)
         sides.bare_cost = await _mean_bare_cost(client, played)
         return sides
@@ -354,9 +355,9 @@ async def run(size: Size) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journey", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--submissions", type=int, default=40, help="of each round and side")
+    parser.add_argument("--submissions", type=int, default=30, help="of each round and side")
     parser.add_argument("--at-once", type=int, default=20, help="under way at a time")
-    parser.add_argument("--rounds", type=int, default=3, help="of each side, on each server")
+    parser.add_argument("--rounds", type=int, default=6, help="of each side, on each server")
     parser.add_argument("--workers", type=int, default=2, help="worker processes of each side")
     parser.add_argument("--registry", action="store_true", help="publish into a docker-registry, not into a folder")
     given = parser.parse_args()
