@@ -90,10 +90,12 @@ async def _standing_of(actor: str, publisher: str) -> Standing:
         raise NotAllowed(f"The roles of {actor} could not be looked up: {failure.cause or failure}") from failure
 
 
-def told_by(answer: type[A], *commands: type[Command]) -> type:
+@functools.cache
+def told_by(answer: type[Message], *commands: type[Command]) -> type:
     """A base class with one update and one signal per command, both named after its act and feeding `self.inbox`.
 
     Spelt out, they would be two methods of three lines for each of twenty commands that differ in a type and a name.
+    Made once, and not anew by each run that imports its workflow: that is half of what the sandbox of a run costs.
     """
     members: dict[str, Any] = {}
     for command in commands:
@@ -102,9 +104,9 @@ def told_by(answer: type[A], *commands: type[Command]) -> type:
     return type("Told", (), members)
 
 
-def _update(command: type[Command], answer: type[A]) -> Callable[..., Any]:
-    async def update(self: Any, told: Command) -> A:
-        result: A = await self.inbox.answered(told)
+def _update(command: type[Command], answer: type[Message]) -> Callable[..., Any]:
+    async def update(self: Any, told: Command) -> Message:
+        result: Message = await self.inbox.answered(told)
         return result
 
     handler = takes(command)(_typed(update, command, answer))
