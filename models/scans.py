@@ -1,6 +1,6 @@
 """What a scan found: components, vulnerabilities, and the evidence that makes the result reproducible."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from models.base import Message
@@ -26,6 +26,10 @@ class Component(Message):
     layer: str = ""
     state: ComponentState = ComponentState.PRESENT
     evidence: str = "package database"
+    #: how sure we are that it is there: 1 for what a package database says
+    confidence: float = 1.0
+    #: CPE 2.3 name of a binary that was identified by its content: advisories of NVD go by it. Empty for packages.
+    cpe: str = ""
     #: file that told us, without leading slash
     path: str = ""
 
@@ -37,6 +41,22 @@ class Score(Message):
     vector: str
     source: str
     version: str
+
+
+class KnownExploited(Message):
+    """An entry of CISA's catalog of known exploited vulnerabilities."""
+
+    added: date
+    due: date | None = None
+    ransomware: bool = False
+
+
+class Classing(Message):
+    """The security team's own class of a vulnerability, which goes before that of its score."""
+
+    severity: Severity
+    reason: str
+    at: datetime
 
 
 class Vulnerability(Message):
@@ -52,6 +72,11 @@ class Vulnerability(Message):
     instruction: str = ""
     score: Score | None = None
     severity: Severity = Severity.UNKNOWN
+    #: set where the class is the security team's
+    classing: Classing | None = None
+    exploited: KnownExploited | None = None
+    #: the component comes with the base image
+    inherited: bool = False
     fixed_version: str = ""
     summary: str = ""
     url: str = ""
@@ -67,10 +92,29 @@ class Scanner(Message):
     at: datetime
 
 
+class Rebuild(Message):
+    """What a rebuild on another image of the same base would do: `mended` of `inherited` vulnerabilities go."""
+
+    reference: str
+    digest: str
+    mended: int
+    inherited: int
+
+
+class BaseOrigin(Message):
+    """The known base image that an image is built from: its lowest `layers` layers are the base's."""
+
+    reference: str
+    digest: str
+    layers: int
+    rebuild: Rebuild | None = None
+
+
 class ImageReport(Message):
     """The analysis of one image of one platform."""
 
     scanner: Scanner
     facts: ImageFacts
+    base: BaseOrigin | None = None
     components: tuple[Component, ...] = ()
     vulnerabilities: tuple[Vulnerability, ...] = ()

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -116,6 +116,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     datetime: st.integers(0, 10**9).map(lambda seconds: _BEGINNING + timedelta(seconds=seconds)),
+    date: st.dates(),
     timedelta: st.integers(-(10**8), 10**8).map(lambda seconds: timedelta(seconds=seconds)),
     Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**6), max_value=10**6),
     type(None): st.none(),
