@@ -16,9 +16,10 @@ from models.scans import ImageReport
 from models.work import ImageProblem
 from policies import vulnerabilities
 from policies.eligibility import ELIGIBILITY, EligibilityContext
-from policies.image_practices import IMAGE, ImageContext
+from policies.image_contents import IMAGE, ImageContext
 from policies.manifest import MANIFEST, ManifestContext
 from policies.profile import PROFILE, ProfileContext
+from policies.release import RELEASE, ReleaseContext
 from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, key_of, sayable
 from policies.vulnerabilities import Sighting
 from policies.waivers import apply_waivers
@@ -70,6 +71,10 @@ def examine(
         findings += checked.findings
         results += checked.results
     if track is Track.VERSION:
+        if release is not None:
+            checked = RELEASE.run(ReleaseContext(manifest, release), policy.rules)
+            findings += checked.findings
+            results += checked.results
         places = _places(release)
         by_digest = {report.facts.digest: report for report in sorted(reports, key=_age)}
         if not problems:
@@ -83,7 +88,8 @@ def examine(
             images.append(_image(place, report))
             if report is None:
                 continue
-            checked = IMAGE.run(ImageContext(report.facts, policy, now), policy.rules, place=place.label)
+            context = ImageContext(report.facts, policy, now, report.components)
+            checked = IMAGE.run(context, policy.rules, place=place.label)
             findings += checked.findings
             results += checked.results
             for finding in checked.findings:

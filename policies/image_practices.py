@@ -3,13 +3,14 @@ itself: config, history and layers.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from models.findings import Level
 from models.images import ImageFacts
 from models.policy import HubPolicy
+from models.scans import Component
 from policies import instructions
 from policies.rules import Area, Evidence
 
@@ -18,6 +19,7 @@ class ImageContext(NamedTuple):
     facts: ImageFacts
     policy: HubPolicy
     now: datetime
+    components: Sequence[Component] = ()
 
 
 IMAGE: Area[ImageContext] = Area("image", "Image")

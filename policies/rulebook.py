@@ -5,13 +5,14 @@ from typing import Any
 
 from models.findings import READABLE
 from policies.eligibility import ELIGIBILITY
-from policies.image_practices import IMAGE
+from policies.image_contents import IMAGE
 from policies.manifest import MANIFEST
 from policies.profile import PROFILE
+from policies.release import RELEASE
 from policies.rules import Area, Rule
 from policies.vulnerabilities import RULE
 
-AREAS: tuple[Area[Any], ...] = (PROFILE, ELIGIBILITY, MANIFEST, IMAGE)
+AREAS: tuple[Area[Any], ...] = (PROFILE, ELIGIBILITY, MANIFEST, RELEASE, IMAGE)
 #: findings that are no rule of an area: their level is not a switch
 FIXED: dict[str, str] = {
     READABLE: "an image that cannot be read cannot be checked",

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from models.content import ContentManifest
-from models.images import ImageFacts
+from models.images import ImageFacts, PinnedTier
 from models.policy import HubPolicy
 from models.publishers import PublisherProfile
+from models.scans import Component
 from policies.eligibility import EligibilityContext
 from policies.image_practices import ImageContext
 from policies.manifest import ManifestContext
 from policies.profile import ProfileContext
+from policies.release import ReleaseContext
 from tests.policies import samples
 from tests.policies.samples import MONDAY, PICTURES, PROFILE
 
@@ -42,6 +44,18 @@ def of_content(profile: PublisherProfile = PROFILE, **fields: Any) -> Eligibilit
 
 def of_image(facts: ImageFacts | None = None, **fields: Any) -> ImageContext:
     return ImageContext(facts or samples.facts(**fields), POLICY, MONDAY)
+
+
+def of_release(*tiers: PinnedTier, **fields: Any) -> ReleaseContext:
+    return ReleaseContext(samples.manifest(**fields), samples.release_set(*tiers))
+
+
+def shipping(*names: str, ecosystem: str = "Debian:12") -> ImageContext:
+    """An image with these packages."""
+    components = tuple(
+        Component(purl=f"pkg:deb/debian/{name}@1", ecosystem=ecosystem, name=name, version="1") for name in names
+    )
+    return of_image()._replace(components=components)
 
 
 def built_by(*instructions: str) -> ImageContext:

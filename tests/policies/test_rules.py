@@ -10,25 +10,34 @@ from models.findings import Finding, Level, Verdict
 from models.policy import Rules
 from policies.rulebook import AREAS, FIXED, all_rules, known_ids
 from policies.rules import LONGEST_EVIDENCE, LONGEST_KEY, LONGEST_LINE, MOST_FINDINGS, Area, Evidence, key_of, sayable
-from tests.policies import cases_of_eligibility, cases_of_image, cases_of_manifest, cases_of_profile
-from tests.policies.cases import Case, of_content, of_image, of_manifest, of_profile
+from tests.policies import (
+    cases_of_eligibility,
+    cases_of_image,
+    cases_of_manifest,
+    cases_of_profile,
+    cases_of_release,
+)
+from tests.policies.cases import Case, of_content, of_image, of_manifest, of_profile, of_release
 
 FINDS: list[Case] = [
     *cases_of_profile.FINDS,
     *cases_of_eligibility.FINDS,
     *cases_of_manifest.FINDS,
     *cases_of_image.FINDS,
+    *cases_of_release.FINDS,
 ]
 PASSES: list[Case] = [
     *cases_of_profile.PASSES,
     *cases_of_eligibility.PASSES,
     *cases_of_manifest.PASSES,
     *cases_of_image.PASSES,
+    *cases_of_release.PASSES,
 ]
 CLEAN: dict[str, Any] = {
     "profile": of_profile(),
     "eligibility": of_content(),
     "manifest": of_manifest(),
+    "release": of_release(),
     "image": of_image(),
 }
 RULES = {rule.id: rule for rule in all_rules()}
@@ -130,6 +139,7 @@ def test_what_the_domain_requires_is_a_requirement_and_what_it_recommends_a_guid
         *(f"profile.{name}" for name in ("name", "website", "phone", "email", "icon")),
         *(f"eligibility.{name}" for name in ("infrastructure", "certification", "support", "source", "latest")),
         "eligibility.one-repository",
+        "release.platforms",
         *(f"manifest.{name}" for name in ("name", "icon", "short-description", "category", "long-description")),
         *(f"manifest.{name}" for name in ("placeholder", "characters", "screenshot-form", "links", "support")),
         *(f"manifest.{name}" for name in ("support-email", "tiers", "tier-texts", "price", "sla", "licences")),
