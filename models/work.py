@@ -153,3 +153,84 @@ class ListingOrder(Message):
     product: str
     status: ListingStatus
     revision: int
+
+
+class SyncDone(Message):
+    """What came of asking the remembered sources of advisories; `mark` is the store's afterwards.
+
+    `problem` is of the sources that could not be read: what the others said is in all the same.
+    """
+
+    added: int = 0
+    changed: int = 0
+    skipped: int = 0
+    total: int = 0
+    mark: int = 0
+    problem: str = ""
+
+
+class AdvisoryBatch(Message):
+    """What an update of advisories changes for the products; `mass`: so many that the security team looks first.
+
+    With an empty `id` nothing has changed since the last batch, and there is nothing to tell.
+    """
+
+    id: str = ""
+    mark_before: int = 0
+    mark_after: int = 0
+    #: names of packages that the update is about
+    names: int = 0
+    products: int = 0
+    mass: bool = False
+
+
+class BatchOrder(Message):
+    """Tell the batch to its products, or (dismissed) only what it takes back. `actor` and `reason` of who decided."""
+
+    batch: str
+    actor: str = ""
+    reason: str = ""
+
+
+class Told(Message):
+    """How many products were told of how many changes."""
+
+    products: int = 0
+    changes: int = 0
+
+
+class DigestOrder(Message):
+    """The digests of a day; `at` is the moment that they are due: told again of the same day, nobody gets two."""
+
+    at: datetime
+
+
+class Digested(Message):
+    """Mails that were put in the outbox, and for how many publishers and products."""
+
+    publishers: int = 0
+    products: int = 0
+    notices: int = 0
+
+
+class RescanOrder(Message):
+    """A published image to look at again, in the hub's own registry, as the scanner has changed since its report."""
+
+    image: str
+    platform: str
+    publisher: str
+    repository: str
+
+
+class RescanPlan(Message):
+    """Images to scan again tonight, and how many more there are."""
+
+    images: tuple[RescanOrder, ...] = ()
+    left: int = 0
+
+
+class Rescanned(Message):
+    """Digest of the new report; `problem` is why the image cannot be scanned: the old report stays in force."""
+
+    report: str = ""
+    problem: str = ""

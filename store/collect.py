@@ -15,13 +15,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from models.columns import Word
 from models.policy import Keeping
-from models.tables import ArchivedHistoryRow
+from models.schema import METADATA
 from store.blobs import Blobs, Entry
 from store.database import Database
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 #: all tables, whichever of them is asked
-_TABLES = ArchivedHistoryRow.metadata.sorted_tables
+_TABLES = METADATA.sorted_tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-import models.tables  # noqa: F401 - fills the metadata
 from models.columns import Json, Prose, Word
+from models.schema import METADATA
 from store.database import database_url
 
 
@@ -35,7 +34,7 @@ def in_plain_types(kind: str, item: object, _context: AutogenContext) -> str | L
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=SQLModel.metadata,
+        target_metadata=METADATA,
         # SQLite cannot alter a table: alembic copies it
         render_as_batch=True,
         render_item=in_plain_types,

@@ -10,9 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel
 
-import models.tables  # noqa: F401 - fills the metadata
+from models.schema import METADATA
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ async def differences(url: URL) -> list[Any]:
 
     def _compare(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, SQLModel.metadata))
+        return list(compare_metadata(context, METADATA))
 
     return await _with_connection(url, _compare)
 
