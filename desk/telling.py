@@ -1,7 +1,7 @@
 """Telling a process what somebody decided: an update that answers, and clear words when it does not."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -35,30 +35,55 @@ async def tell(client: Client, address: str, command: Command, answer: type[A]) 
     NotAllowed with what is possible instead, NotFound, NoAnswer, ToolFailed.
     """
     handle = client.get_workflow_handle(address)
-    update = handle.execute_update(command.act, command, id=command.id, result_type=answer)
+
+    def ask() -> Coroutine[Any, Any, A]:
+        return handle.execute_update(command.act, command, id=command.id, result_type=answer)
+
     try:
-        result: A = await answered(client, update)
-        return result
+        return await answered(client, ask(), again=ask)
     except (WorkflowUpdateFailedError, RPCError, RPCTimeoutOrCancelledError, RuntimeError) as error:
         raise translated_back(error, address) from error
 
 
-async def answered(client: Client, message: Coroutine[Any, Any, A], patience: float = PATIENCE) -> A:
-    """Wait for an answer, and give up early where nobody works. Errors: NoAnswer, and those of the message itself."""
-    work = asyncio.create_task(message)
+async def answered(
+    client: Client,
+    message: Coroutine[Any, Any, A],
+    patience: float = PATIENCE,
+    again: Callable[[], Coroutine[Any, Any, A]] | None = None,
+) -> A:
+    """Wait for an answer, and give up early where nobody works. Errors: NoAnswer, and those of the message itself.
+
+    `again` asks the same question (same id) once more in the middle of the patience: one that reached the server
+    between two runs of a process has been seen to wait for ever.
+    """
+    asked = [asyncio.create_task(message)]
     try:
-        await asyncio.wait({work}, timeout=min(_DOUBT, patience))
-        if not work.done() and not await is_attended(client):
+        await _wait(asked, min(_DOUBT, patience))
+        if not _done(asked) and not await is_attended(client):
             raise NoAnswer(
                 "No worker is running: start one with `wharfinger up` or `wharfinger worker`, and try again."
             )
-        await asyncio.wait({work}, timeout=max(0.0, patience - _DOUBT))
-        if not work.done():
+        left = max(0.0, patience - _DOUBT)
+        await _wait(asked, left / 2)
+        if again is not None and not _done(asked):
+            asked.append(asyncio.create_task(again()))
+        await _wait(asked, left / 2)
+        if not (done := _done(asked)):
             raise NoAnswer(f"No answer in {patience:.0f} s: is a worker running? Try again.")
-        return work.result()
+        return done[0].result()
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def _wait(asked: list[asyncio.Task[A]], seconds: float) -> None:
+    if not _done(asked):
+        await asyncio.wait(asked, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _done(asked: list[asyncio.Task[A]]) -> list[asyncio.Task[A]]:
+    return [task for task in asked if task.done()]
 
 
 async def is_attended(client: Client) -> bool:
