@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+import models.security_tables
 import models.tables
 import models.watch_tables  # noqa: F401
 
