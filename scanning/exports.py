@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from models.errors import NotFound, ToolFailed
+from models.scans import KnownExploited
+from scanning.kev import parse_entry
 from scanning.scores import score_of
 
 _KINDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".zip")
@@ -147,17 +149,24 @@ def _json(content: bytes) -> Any:
         return Unreadable()
 
 
+def catalog_in(path: Path) -> Iterator[tuple[str, KnownExploited]]:
+    """(CVE, entry) of the catalog of known exploited vulnerabilities (kev.py). Errors: NotFound: a catalog is taken as
+    a whole, so one broken entry is enough."""
+    try:
+        catalog = json.loads(_unpacked(path))
+        entries = catalog["vulnerabilities"] if isinstance(catalog, dict) else catalog
+        if not isinstance(entries, list) or not entries:
+            raise ValueError("it has no entries")
+        yield from map(parse_entry, entries)
+    except (*_DAMAGE, ValueError, KeyError, RecursionError) as error:
+        raise NotFound(f"{path} is no catalog of known exploited vulnerabilities: {error}") from error
+
+
 def scores_in(path: Path) -> Iterator[tuple[str, str, set[str]]]:
     """(CVE, source, its vectors) of JSON of {CVE: [[source, vector, base score], ...]}, gzipped or not. A vector that
     cannot be read is left out. Errors: NotFound."""
     try:
-        with path.open("rb") as file:
-            content = (cast(BinaryIO, gzip.GzipFile(fileobj=file)) if _is_gzip(file) else file).read(
-                _LARGEST_SCORES + 1
-            )
-        if len(content) > _LARGEST_SCORES:
-            raise ValueError(f"it has more than {_LARGEST_SCORES:,} bytes")
-        for cve, scores in json.loads(content).items():
+        for cve, scores in json.loads(_unpacked(path)).items():
             vectors: dict[str, set[str]] = {}
             for told, vector, *_ in scores:
                 source = told or _UNNAMED
@@ -170,3 +179,11 @@ def scores_in(path: Path) -> Iterator[tuple[str, str, set[str]]]:
                 yield cve, source, found
     except (*_DAMAGE, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise NotFound(f"{path} has no scores: {error}") from error
+
+
+def _unpacked(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = (cast(BinaryIO, gzip.GzipFile(fileobj=file)) if _is_gzip(file) else file).read(_LARGEST_SCORES + 1)
+    if len(content) > _LARGEST_SCORES:
+        raise ValueError(f"it has more than {_LARGEST_SCORES:,} bytes")
+    return content

@@ -1,10 +1,10 @@
 """Which advisories are about a component, and what is said of it: one vulnerability for each CVE."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from models.policy import SeverityClasses
-from models.scans import Component, Score, Vulnerability
+from models.scans import Classing, Component, KnownExploited, Score, Vulnerability
 from scanning.osv import Advisory, cves_in, normal_name
 from scanning.scores import best, score_of, severity_of
 from scanning.version_keys import InvalidVersion, base_of
@@ -25,6 +25,9 @@ class Knowledge:
 
     ask_named: Callable[[str, str], list[Advisory]]
     ask_scores: Callable[[str], list[tuple[str, str]]]
+    ask_exploited: Callable[[str], KnownExploited | None] = lambda _: None
+    #: the security team's classes, by vulnerability
+    classings: Mapping[str, Classing] = field(default_factory=dict)
     _named: dict[tuple[str, str], list[Advisory]] = field(default_factory=dict)
 
     def named(self, ecosystem: str, name: str) -> list[Advisory]:
@@ -46,7 +49,7 @@ class _Hit:
 
 def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: SeverityClasses) -> list[Vulnerability]:
     """By id. A component without a version, or of an ecosystem without advisories, has none."""
-    name, version = _looked_up(component)
+    name, version = looked_up(component)
     if not component.ecosystem or not version:
         return []
     named = knowledge.named(component.ecosystem, normal_name(component.ecosystem, name))
@@ -59,7 +62,8 @@ def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: Sev
     return [_vulnerability(component, id_, group, knowledge, severity) for id_, group in sorted(groups.items())]
 
 
-def _looked_up(component: Component) -> tuple[str, str]:
+def looked_up(component: Component) -> tuple[str, str]:
+    """Name and version by which advisories know the component: of Debian and its like those of the source package."""
     if base_of(component.ecosystem) in _BY_SOURCE and component.source_name:
         return component.source_name, component.source_version or component.version
     return component.name, component.version
@@ -104,6 +108,7 @@ def _vulnerability(
     component: Component, id_: str, group: list[_Hit], knowledge: Knowledge, severity: SeverityClasses
 ) -> Vulnerability:
     score = _score(id_, group, knowledge)
+    classing = knowledge.classings.get(id_)
     first = group[0].advisory
     names = {name for hit in group for name in hit.names}
     # another CVE is another vulnerability, not a name of this one
@@ -118,7 +123,9 @@ def _vulnerability(
         version=component.version,
         layer=component.layer,
         score=score,
-        severity=severity_of(score, severity),
+        severity=classing.severity if classing else severity_of(score, severity),
+        classing=classing,
+        exploited=knowledge.ask_exploited(id_),
         fixed_version=_latest(component.ecosystem, [hit.fixed for hit in group]),
         summary=next((summary for summary in summaries if summary), ""),
         url=first.url,

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from models.errors import NotFound, ToolFailed
 from models.policy import SeverityClasses
 from models.scans import Component, Vulnerability
-from scanning import advisories
+from scanning import advisory_tables
 from scanning.advisories import AdvisoryStore, Imported
 
 CLASSES = SeverityClasses()
@@ -265,7 +265,7 @@ def test_readers_see_all_of_an_import_or_nothing_of_it(store: AdvisoryStore) -> 
 
 def test_who_waits_too_long_for_another_import_is_told(store: AdvisoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     bring(store, record("PYSEC-2024-1"))
-    monkeypatch.setattr(advisories, "_PATIENCE", 0.05)
+    monkeypatch.setattr(advisory_tables, "_PATIENCE", 0.05)
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(ToolFailed, match="cannot be used: database is locked"):
