@@ -5,12 +5,11 @@ that a hundred thousand products of three hundred components each are no thirty 
 """
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import Json, Prose, Word
+from models.columns import Prose, Word
 from models.findings import Severity
 from models.tables import Serial
 from models.watching import BatchStatus, ChangeKind
@@ -49,6 +48,7 @@ class ComponentVulnerabilityRow(SQLModel, table=True):
     fixed_version: str = Field(default="", sa_type=Prose)
     #: in CISA's catalog of known exploited vulnerabilities
     exploited: bool = False
+    url: str = Field(default="", sa_type=Prose)
     gone: bool = False
     batch: str = Field(default="", index=True)
 
@@ -138,6 +138,7 @@ class ExposureRow(SQLModel, table=True):
     fixed_version: str = Field(default="", sa_type=Prose)
     inherited: bool = False
     exploited: bool = False
+    url: str = Field(default="", sa_type=Prose)
     #: batch that brought it
     batch: str
     since: datetime
@@ -182,9 +183,10 @@ class BatchChangeRow(SQLModel, table=True):
     key: str = Field(primary_key=True, sa_type=Prose)
     kind: ChangeKind = Field(sa_type=Word(ChangeKind))
     release: str
+    #: what holds now, or held until now
     severity: Severity = Field(sa_type=Word(Severity))
-    #: of the exposure, as a mail shows it
-    change: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    #: before the change; None of what is new
+    was: Severity | None = Field(default=None, sa_type=Word(Severity))
     told_at: datetime | None = None
     #: told in a mail at once, or in a digest
     mailed_at: datetime | None = Field(default=None, index=True)

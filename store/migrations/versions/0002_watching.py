@@ -6,7 +6,6 @@ Revises: 0001
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0002"
 down_revision = "0001"
@@ -104,6 +103,7 @@ def upgrade() -> None:
         sa.Column("severity", sa.String(40), nullable=False),
         sa.Column("fixed_version", sa.Text(), nullable=False),
         sa.Column("exploited", sa.Boolean(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("batch", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -145,7 +145,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(40), nullable=False),
         sa.Column("release", sa.String(), nullable=False),
         sa.Column("severity", sa.String(40), nullable=False),
-        sa.Column("change", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("was", sa.String(40), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["batch"], ["batch.id"], name=op.f("fk_batch_change_batch_batch"), ondelete="CASCADE"),
@@ -168,6 +168,7 @@ def upgrade() -> None:
         sa.Column("fixed_version", sa.Text(), nullable=False),
         sa.Column("inherited", sa.Boolean(), nullable=False),
         sa.Column("exploited", sa.Boolean(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
         sa.Column("batch", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True),
