@@ -74,9 +74,22 @@ class NoticeKind(StrEnum):
     ON_HOLD = "on_hold"
     REVOKED = "revoked"
     RECOVERED = "recovered"
+    # the watch over a product
+    VULNERABILITIES_FOUND = "vulnerabilities_found"
+    VULNERABILITY_DIGEST = "vulnerability_digest"
+    REMEDIATION_STARTED = "remediation_started"
+    REMEDIATION_REMINDER = "remediation_reminder"
+    STILL_ON_HOLD = "still_on_hold"
+    REVOKE_WARNING = "revoke_warning"
+    CLASS_TO_GIVE = "class_to_give"
+    MASS_CHANGE_TO_CONFIRM = "mass_change_to_confirm"
+    MASS_CHANGE_DECIDED = "mass_change_decided"
     # subscribers of the catalog
     SUBSCRIPTION_CONFIRM = "subscription_confirm"
     RELEASE_PUBLISHED = "release_published"
+    VULNERABILITIES_PUBLISHED = "vulnerabilities_published"
+    LISTING_ON_HOLD = "listing_on_hold"
+    LISTING_RECOVERED = "listing_recovered"
 
 
 _P, _M, _S2 = Audience.PUBLISHER, Audience.MODERATORS, Audience.SECOND_APPROVERS
@@ -132,8 +145,20 @@ AUDIENCES: dict[NoticeKind, Audience] = {
     _K.ON_HOLD: _P,
     _K.REVOKED: _P,
     _K.RECOVERED: _P,
+    _K.VULNERABILITIES_FOUND: _P,
+    _K.VULNERABILITY_DIGEST: _P,
+    _K.REMEDIATION_STARTED: _P,
+    _K.REMEDIATION_REMINDER: _P,
+    _K.STILL_ON_HOLD: _P,
+    _K.REVOKE_WARNING: _P,
+    _K.CLASS_TO_GIVE: Audience.SECURITY,
+    _K.MASS_CHANGE_TO_CONFIRM: Audience.SECURITY,
+    _K.MASS_CHANGE_DECIDED: Audience.SECURITY,
     _K.SUBSCRIPTION_CONFIRM: Audience.SUBSCRIBERS,
     _K.RELEASE_PUBLISHED: Audience.SUBSCRIBERS,
+    _K.VULNERABILITIES_PUBLISHED: Audience.SUBSCRIBERS,
+    _K.LISTING_ON_HOLD: Audience.SUBSCRIBERS,
+    _K.LISTING_RECOVERED: Audience.SUBSCRIBERS,
 }
 
 
@@ -189,6 +214,10 @@ class Notice(Message):
     findings: tuple[NoticeFinding, ...] = ()
     #: findings that are not listed because the list is long
     more_findings: int = 0
+    #: how many vulnerabilities of which class, in words: all that a subscriber learns of them
+    tally: str = ""
+    #: id of an update of advisories that the security team decides on
+    batch: str = ""
     #: what changed since the previous iteration, of a first one since the last approved one; a line each
     changes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()

@@ -82,12 +82,36 @@ class SeverityClasses(Section):
 
 
 class Remediation(Section):
-    """Clocks after notification of a finding in a published product. They come alive with the watch."""
+    """Clocks after notification of a finding in a published product (domain.md, "Scanning").
+
+    A reminder or a warning that would come before its term begins is not given.
+    """
 
     critical_hours: int = Field(default=72, ge=1, le=24 * _LONGEST_TERM)
     major_days: int = Field(default=7, ge=1, le=_LONGEST_TERM)
     classing_working_days: int = Field(default=2, ge=1, le=365)
     hold_days: int = Field(default=30, ge=1, le=_LONGEST_TERM)
+    #: how long before the end of its term a publisher is reminded of a finding, once
+    critical_reminder_hours: int = Field(default=24, ge=1)
+    major_reminder_days: int = Field(default=2, ge=1)
+    #: how long before the end of a hold the publisher is warned of the revocation
+    revoke_warning_days: int = Field(default=7, ge=1)
+
+
+class Watch(Section):
+    """How published products are watched. Hours of the day are UTC's."""
+
+    #: an update of advisories that concerns more products than this waits for the security team
+    mass_change_products: int = Field(default=50, ge=1)
+    #: when the security team is reminded of one that nobody has judged, again and again
+    mass_change_reminder_hours: int = Field(default=24, ge=1, le=24 * _LONGEST_TERM)
+    #: when the day's mail of what is not critical goes out: the clocks of its findings start then
+    digest_hour: int = Field(default=6, ge=0, le=23)
+    #: the clock of a finding that comes with the base image starts when there is a fix
+    inherited_waits_for_fix: bool = True
+    sync_minutes: int = Field(default=60, ge=1, le=24 * 60)
+    #: when published images are scanned again by a scanner that is newer than their report
+    rescan_hour: int = Field(default=2, ge=0, le=23)
 
 
 class ImageLimits(Section):
@@ -211,6 +235,7 @@ class HubPolicy(Section):
     deadlines: Deadlines = Deadlines()
     severity: SeverityClasses = SeverityClasses()
     remediation: Remediation = Remediation()
+    watch: Watch = Watch()
     limits: ImageLimits = ImageLimits()
     practices: Practices = Practices()
     manifest: ManifestLimits = ManifestLimits()

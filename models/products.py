@@ -7,7 +7,8 @@ from models.base import Message
 from models.commands import Name
 from models.content import Track
 from models.lifecycle import Proposal
-from models.policy import Remediation
+from models.policy import Remediation, Watch
+from models.watching import Clock
 
 
 class ListingStatus(StrEnum):
@@ -43,6 +44,7 @@ class ListingBefore(Message):
     at: datetime
     reason: str = ""
     hold_until: datetime | None = None
+    by_clock: bool = False
 
 
 class ProductState(Message):
@@ -50,8 +52,9 @@ class ProductState(Message):
 
     id: str
     publisher: str
-    #: slice of the policy in force at the latest submission
+    #: slices of the policy in force at the latest submission, or at the latest news of advisories
     clocks: Remediation = Remediation()
+    watch: Watch = Watch()
     status: ListingStatus = ListingStatus.UNPUBLISHED
     revision: int = 0
     #: number of the latest submission
@@ -73,6 +76,14 @@ class ProductState(Message):
     withdrawn: bool = False
     decided_by: str = ""
     seen: tuple[str, ...] = ()
+    #: what has to be mended in the published images, and by when; nothing without a clock is here
+    exposures: tuple[Clock, ...] = ()
+    #: the hold, or the revocation that it has led to, is nobody's decision: clocks have run out
+    by_clock: bool = False
+    #: when the publisher is warned that the hold will end in a revocation; None when that is done
+    warn_at: datetime | None = None
+    #: ids of the latest news of advisories: told again, they change nothing
+    told: tuple[str, ...] = ()
 
 
 class ProductSnapshot(Message):
@@ -87,6 +98,12 @@ class ProductSnapshot(Message):
     reason: str = ""
     hold_until: datetime | None = None
     waiting: tuple[str, ...] = ()
+    #: vulnerabilities with a clock, by class, those that wait for a fix of the base image among them
+    critical: int = 0
+    major: int = 0
+    #: when the first of the clocks ends; None when none runs
+    mend_by: datetime | None = None
+    by_clock: bool = False
 
 
 class Submitted(Message):

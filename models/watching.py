@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from models.base import Message
 from models.findings import Severity
+from models.policy import Remediation, Watch
 
 
 class ChangeKind(StrEnum):
@@ -46,6 +47,39 @@ class ExposureNews(Message):
     #: when the advisories were matched
     at: datetime
     changes: tuple[ExposureChange, ...] = ()
+    #: slices of the policy in force at that moment, which the clocks of these changes go by
+    clocks: Remediation | None = None
+    watch: Watch | None = None
+
+
+class NewsLine(Message):
+    """A change as a mail to the publisher shows it. `product` is `publisher/product`, by their short names."""
+
+    product: str
+    change: ChangeKind
+    vulnerability: str
+    component: str
+    version: str = ""
+    severity: Severity
+    fixed_version: str = ""
+    inherited: bool = False
+    #: CISA knows that it is used in attacks
+    exploited: bool = False
+    url: str = ""
+
+
+class Clock(Message):
+    """The clock of one exposure; `due` is None while it stands still, since the base image has no fix for it yet.
+
+    `begins` is when the publisher was, or will be, told: a clock runs from then.
+    """
+
+    key: str
+    severity: Severity
+    begins: datetime
+    due: datetime | None = None
+    #: None when the reminder has gone out, or when there is none
+    remind_at: datetime | None = None
 
 
 class BatchStatus(StrEnum):
@@ -57,3 +91,18 @@ class BatchStatus(StrEnum):
     TELLING = "telling"
     TOLD = "told"
     DISMISSED = "dismissed"
+
+
+class MassChangeSnapshot(Message):
+    """An update of advisories that concerns so many products that the security team looks first."""
+
+    #: id of the batch
+    id: str
+    revision: int = 0
+    status: BatchStatus = BatchStatus.WAITING
+    #: components named by the advisories, and products that have one of them
+    names: int = 0
+    products: int = 0
+    since: datetime
+    remind_at: datetime | None = None
+    reason: str = ""

@@ -32,6 +32,7 @@ _OWN_TURNS: dict[Audience, str] = {
     Audience.ASSIGNEE: "the moderators'",
     Audience.SECOND_APPROVERS: "a second approver's",
     Audience.CERTIFIERS: "the certifiers'",
+    Audience.SECURITY: "the security team's",
 }
 
 
@@ -100,10 +101,12 @@ def _said(notice: Notice) -> dict[str, Any]:
         "product_word": shlex.quote(f"{clean.publisher_slug}/{clean.product_slug}")
         if clean.product_slug
         else "PRODUCT",
+        "batch_word": shlex.quote(clean.batch) if clean.batch else "BATCH",
         "your_address": shlex.quote(clean.recipient_address) if clean.recipient_address else "EMAIL",
         # these begin with what joins them to a sentence, and are empty where there is no term
         "by_then": f" by {until}" if until else "",
         "till_then": f" until {until}" if until else "",
+        "on_then": f" on {until}" if until else "",
         "by_day": f", by {words.day(clean.by)}" if clean.by else "",
         "findings": [
             dict(finding) | {"kind": ", ".join(filter(None, (finding.level, finding.severity)))}
@@ -127,6 +130,8 @@ def _cleaned(notice: Notice) -> Notice:
         "product_slug": _name(notice.product_slug),
         "submission": _name(notice.submission),
         "status": _line(notice.status),
+        "tally": _line(notice.tally),
+        "batch": _name(notice.batch),
         "text": words.clean(notice.text).strip(),
         # who moderates is no publisher's business, whatever came in
         "actor_name": "" if notice.for_publisher else _name(notice.actor_name),

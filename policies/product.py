@@ -1,11 +1,17 @@
-"""The life of a product: which submission counts, one publication at a time, hold, revoke, recover."""
+"""The life of a product: which submission counts, one publication at a time, hold, revoke, recover.
 
+What the clocks of vulnerabilities do to it by themselves is policies/remediation.py.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from models import commands as c
 from models.content import Track
 from models.errors import NotAllowed
+from models.findings import Severity
 from models.lifecycle import Proposal, ProposedAct
 from models.notices import NoticeKind as N
 from models.policy import Remediation
@@ -19,6 +25,8 @@ from models.products import (
     PublicationOrder,
 )
 from models.publishers import Standing
+from models.watching import ExposureChange
+from policies import clocks, words
 from policies.rights import PRODUCT_RIGHTS, demand
 
 _REMEMBERED = 100
@@ -31,7 +39,7 @@ class Change(NamedTuple):
     superseded: str = ""
 
 
-def submit(state: ProductState, new: NewSubmission, clocks: Remediation) -> Change:
+def submit(state: ProductState, new: NewSubmission, terms: Remediation) -> Change:
     """Number a submission. A newer one of the same track supersedes the older, unless that is being published."""
     if new.publisher != state.publisher:
         raise NotAllowed("This product belongs to another publisher.")
@@ -47,7 +55,7 @@ def submit(state: ProductState, new: NewSubmission, clocks: Remediation) -> Chan
     kept = tuple(known for known in state.open if known is not older)
     changed = state.model_copy(
         update={
-            "clocks": clocks,
+            "clocks": terms,
             "numbered": number,
             "open": (*kept, OpenSubmission(id=new.id, number=number, track=new.track)),
             "seen": (*state.seen, new.id)[-_REMEMBERED:],
@@ -73,26 +81,87 @@ def closed(state: ProductState, submission: str) -> ProductState:
     return state.model_copy(update={"open": tuple(o for o in state.open if o.id != submission)})
 
 
-def published(state: ProductState, publication: PublicationOrder) -> Change:
+def published(
+    state: ProductState,
+    publication: PublicationOrder,
+    changes: Sequence[ExposureChange] = (),
+    now: datetime | None = None,
+) -> Change:
     """A new version in the catalog also ends a hold or a revocation: it is the way to mend one.
 
-    A listing edit brings no image, so it mends nothing and is no release. A proposal still waits for its approver.
+    `changes` is how its vulnerabilities differ from those of the version before: one that does not mend what is overdue
+    is on hold in its turn. A listing edit brings no image, so it mends nothing and is no release. A proposal still
+    waits for its approver.
     """
     done = _without(closed(state, publication.submission), publication)
     update: dict[str, object] = {"content": publication.content, "submission": publication.submission}
     if publication.track is Track.LISTING:
         return Change(_revised(done.model_copy(update=update)))
-    recovered = state.status in (ListingStatus.HOLD, ListingStatus.REVOKED)
-    update |= {
-        "status": ListingStatus.PUBLISHED,
-        "release": publication.release or state.release,
-        "reason": "",
-        "hold_until": None,
-        "before": None,
-        "withdrawn": False,
-    }
-    notices = (N.RECOVERED, N.RELEASE_PUBLISHED) if recovered else (N.RELEASE_PUBLISHED,)
-    return Change(_revised(done.model_copy(update=update)), notices)
+    update |= {"release": publication.release or state.release, "before": None, "withdrawn": False}
+    done = done.model_copy(update=update)
+    if now is not None:
+        done = _exposed(done, changes, now)
+        if clocks.overdue(done.exposures, now):
+            return Change(_revised(held_by_clock(done, now)), (N.STILL_ON_HOLD, N.RELEASE_PUBLISHED))
+    notices = [N.RELEASE_PUBLISHED]
+    if state.status in (ListingStatus.HOLD, ListingStatus.REVOKED):
+        notices.insert(0, N.RECOVERED)
+    if state.by_clock:
+        notices.append(N.LISTING_RECOVERED)
+    if any(clock not in state.exposures and clock.due is not None for clock in done.exposures):
+        notices.append(N.REMEDIATION_STARTED)
+    return Change(recovered(_revised(done)), tuple(notices))
+
+
+def _exposed(state: ProductState, changes: Sequence[ExposureChange], now: datetime) -> ProductState:
+    """A revocation by people has stopped the clocks: they begin anew with the version that ends it."""
+    known = clocks.applied(state.exposures, changes, now, state.clocks, state.watch)
+    if state.status is ListingStatus.REVOKED and not state.by_clock:
+        known = clocks.renewed(known, now, state.clocks)
+    return state.model_copy(update={"exposures": known})
+
+
+def recovered(state: ProductState) -> ProductState:
+    """Published as before: nothing is held against it. A proposal still waits for its approver."""
+    return state.model_copy(
+        update={
+            "status": ListingStatus.PUBLISHED,
+            "reason": "",
+            "hold_until": None,
+            "warn_at": None,
+            "by_clock": False,
+            "before": None,
+        }
+    )
+
+
+def held_by_clock(state: ProductState, now: datetime) -> ProductState:
+    """On hold for what is overdue, by the policy's clocks alone; a hold of theirs that lasts already keeps its term.
+
+    Nobody's decision, so there is nothing to undo. A proposal to revoke still waits for its approver, one to hold has
+    what it asked for.
+    """
+    lasts = state.status is ListingStatus.HOLD and state.by_clock
+    until = state.hold_until if lasts else now + timedelta(days=state.clocks.hold_days)
+    proposal = state.proposal
+    return state.model_copy(
+        update={
+            "status": ListingStatus.HOLD,
+            "reason": words.overdue_reason(clock.severity for clock in clocks.overdue(state.exposures, now)),
+            "hold_until": until,
+            "warn_at": state.warn_at if lasts else _warned_at(state, now, until),
+            "by_clock": True,
+            "before": None,
+            "decided_by": "",
+            "proposal": None if proposal is not None and proposal.act is ProposedAct.HOLD else proposal,
+        }
+    )
+
+
+def _warned_at(state: ProductState, now: datetime, until: datetime | None) -> datetime | None:
+    """A warning that would come before its hold is none."""
+    moment = until and until - timedelta(days=state.clocks.revoke_warning_days)
+    return moment if moment is not None and moment > now else None
 
 
 def is_live(state: ProductState, publication: PublicationOrder) -> bool:
@@ -135,8 +204,9 @@ def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
         case c.Revoke() if state.status in live and state.proposal is None:
             return _proposed(state, ProposedAct.REVOKE, command, N.REVOCATION_PROPOSED)
         case c.Recover() if state.status in (ListingStatus.HOLD, ListingStatus.REVOKED) and state.proposal is None:
-            decided = state.model_copy(update={"before": _before(state, now), "decided_by": command.actor})
-            return Change(_listed(decided, ListingStatus.PUBLISHED), (N.RECOVERED,))
+            decided = _decided(state, command.actor, now)
+            told = (N.RECOVERED, N.LISTING_RECOVERED) if state.by_clock else (N.RECOVERED,)
+            return Change(_listed(decided, ListingStatus.PUBLISHED), told)
         case c.Confirm() | c.Decline() if state.proposal is not None and state.proposal.actor == command.actor:
             raise NotAllowed("The approver is not the proposer: somebody else confirms or declines.")
         case c.Confirm() if state.proposal is not None:
@@ -160,18 +230,21 @@ def _proposed(state: ProductState, act: ProposedAct, command: c.Command, notice:
 
 
 def _confirmed(state: ProductState, proposal: Proposal, actor: str, now: datetime) -> Change:
-    decided = state.model_copy(update={"before": _before(state, now), "decided_by": actor})
+    decided = _decided(state, actor, now)
     if proposal.act is ProposedAct.HOLD:
         until = now + timedelta(days=state.clocks.hold_days)
-        return Change(_listed(decided, ListingStatus.HOLD, proposal.text, until), (N.ON_HOLD,))
+        held = _listed(decided, ListingStatus.HOLD, proposal.text, until)
+        return Change(held.model_copy(update={"warn_at": _warned_at(state, now, until)}), (N.ON_HOLD,))
     return Change(_listed(decided, ListingStatus.REVOKED, proposal.text), (N.REVOKED,))
 
 
 def _undone(state: ProductState, before: ListingBefore, actor: str, now: datetime) -> Change:
     """The latest decision is taken back, once; a hold that comes back has as much time as it had left."""
     until = before.hold_until and before.hold_until + (now - before.at)
-    decided = state.model_copy(update={"before": None, "decided_by": actor})
-    return Change(_listed(decided, before.status, before.reason, until), (N.CORRECTION,))
+    decided = _decided(state, actor, now).model_copy(update={"before": None})
+    undone = _listed(decided, before.status, before.reason, until)
+    warn_at = _warned_at(state, now, until)
+    return Change(undone.model_copy(update={"by_clock": before.by_clock, "warn_at": warn_at}), (N.CORRECTION,))
 
 
 def hold_over(state: ProductState, now: datetime) -> Change:
@@ -183,14 +256,33 @@ def hold_over(state: ProductState, now: datetime) -> Change:
     return Change(_revised(_listed(by_itself, ListingStatus.REVOKED, state.reason)), (N.REVOKED,))
 
 
-def _before(state: ProductState, now: datetime) -> ListingBefore:
-    return ListingBefore(status=state.status, at=now, reason=state.reason, hold_until=state.hold_until)
+def _decided(state: ProductState, actor: str, now: datetime) -> ProductState:
+    """A person decides: what was the clocks' is that person's now, and what is published again has its terms anew."""
+    known = state.exposures
+    if state.status is not ListingStatus.PUBLISHED:
+        known = clocks.renewed(known, now, state.clocks)
+    return state.model_copy(
+        update={
+            "before": ListingBefore(
+                status=state.status,
+                at=now,
+                reason=state.reason,
+                hold_until=state.hold_until,
+                by_clock=state.by_clock,
+            ),
+            "decided_by": actor,
+            "by_clock": False,
+            "exposures": known,
+        }
+    )
 
 
 def _listed(
     state: ProductState, status: ListingStatus, reason: str = "", until: datetime | None = None
 ) -> ProductState:
-    return state.model_copy(update={"status": status, "reason": reason, "hold_until": until, "proposal": None})
+    return state.model_copy(
+        update={"status": status, "reason": reason, "hold_until": until, "warn_at": None, "proposal": None}
+    )
 
 
 def _revised(state: ProductState) -> ProductState:
@@ -198,6 +290,7 @@ def _revised(state: ProductState) -> ProductState:
 
 
 def snapshot_of(state: ProductState) -> ProductSnapshot:
+    classes = Counter(clock.severity for clock in state.exposures)
     return ProductSnapshot(
         id=state.id,
         revision=state.revision,
@@ -210,4 +303,8 @@ def snapshot_of(state: ProductState) -> ProductSnapshot:
         reason=state.reason,
         hold_until=state.hold_until,
         waiting=tuple(queued.submission for queued in state.queue),
+        critical=classes[Severity.CRITICAL],
+        major=classes[Severity.MAJOR],
+        mend_by=clocks.next_due(state.exposures),
+        by_clock=state.by_clock,
     )

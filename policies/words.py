@@ -1,11 +1,15 @@
 """Whose turn it is, what comes next, by when: the same words on every object, page, mail and answer."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from models.findings import Severity
 from models.lifecycle import ProposedAct, Snapshot, Stage, SubmissionState, Turn
 from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationSnapshot, ApplicationStatus
+from models.watching import BatchStatus, ChangeKind, MassChangeSnapshot, NewsLine
 
 
 class Situation(NamedTuple):
@@ -133,10 +137,79 @@ _LISTINGS: dict[ListingStatus, tuple[str, str]] = {
 
 def of_product(snapshot: ProductSnapshot) -> Situation:
     turn, next_ = _LISTINGS[snapshot.status]
+    by = snapshot.hold_until
+    if snapshot.status is ListingStatus.PUBLISHED and snapshot.mend_by is not None:
+        turn, by = _TURNS[Turn.PUBLISHER], snapshot.mend_by
+        next_ = f"The publisher mends {_clocked(snapshot)}; what is not mended in time puts the listing on hold."
+    elif snapshot.status is ListingStatus.HOLD and snapshot.by_clock:
+        next_ = (
+            "The publisher publishes a version without what is overdue, which ends the hold; otherwise it is revoked."
+        )
     if snapshot.proposal is not None:
         turn = _TURNS[Turn.SECOND_APPROVER]
         next_ = f"A second approver confirms or declines the proposal to {_PROPOSED[snapshot.proposal.act]}."
+    return Situation(str(snapshot.status), turn, next_, by)
+
+
+def of_listing(snapshot: ProductSnapshot) -> Situation:
+    """What the public is told of a product: scan results and proposals are not its business."""
+    turn, next_ = _LISTINGS[snapshot.status]
     return Situation(str(snapshot.status), turn, next_, snapshot.hold_until)
+
+
+def _clocked(snapshot: ProductSnapshot) -> str:
+    counts = Counter({Severity.CRITICAL: snapshot.critical, Severity.MAJOR: snapshot.major})
+    return f"{tally(counts.elements())} {'vulnerability' if counts.total() == 1 else 'vulnerabilities'}"
+
+
+def tally(severities: Iterable[Severity]) -> str:
+    """`2 critical, 1 of unknown class`; empty for none."""
+    counts = Counter(severities)
+    said = {Severity.UNKNOWN: "of unknown class"}
+    order = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.UNKNOWN)
+    return ", ".join(f"{counts[one]} {said.get(one, one)}" for one in order if counts[one])
+
+
+def overdue_reason(severities: Iterable[Severity]) -> str:
+    """Of a hold by the clocks: the public reads it, so it says how many and never which."""
+    counted = Counter(severities)
+    one = counted.total() == 1
+    return (
+        f"{counted.total()} {'vulnerability was' if one else 'vulnerabilities were'} not mended in time: "
+        f"{tally(counted.elements())}. {'It is' if one else 'They are'} shown to the publisher alone, by "
+        "`wharfinger watch product`."
+    )
+
+
+#: to subscribers, who cannot do anything about it but look after their own containers
+PUBLIC_NEWS = Situation("published", _TURNS[Turn.PUBLISHER], "The publisher mends them in a new version.")
+
+
+def of_news(lines: Iterable[NewsLine], by: datetime | None) -> Situation:
+    """To a publisher, of what the advisories say of its products now. `by` is when the first clock ends."""
+    if all(line.change is ChangeKind.RETRACTED for line in lines):
+        return Situation("", _TURNS[Turn.NOBODY], "Nothing: what is retracted needs no mending.")
+    if by is None:
+        return Situation("", _TURNS[Turn.PUBLISHER], "The publisher mends them or documents them; no clock runs.")
+    next_ = "The publisher mends them in a new version; a product with overdue ones goes on hold."
+    return Situation("", _TURNS[Turn.PUBLISHER], next_, by)
+
+
+def of_unclassed(by: datetime | None) -> Situation:
+    return Situation("", "the security team's", "The security team gives each a class; the clocks start then.", by)
+
+
+def of_mass_change(snapshot: MassChangeSnapshot) -> Situation:
+    match snapshot.status:
+        case BatchStatus.WAITING:
+            next_ = "The security team confirms it, and the products are told; or declines, and nobody is."
+            return Situation("waiting", "the security team's", next_, snapshot.remind_at)
+        case BatchStatus.TELLING:
+            return Situation("telling", _TURNS[Turn.HUB], "Products and publishers are told; clocks start.")
+        case BatchStatus.DISMISSED:
+            return Situation("dismissed", _TURNS[Turn.NOBODY], "Nothing: no product is told of this update.")
+        case _:
+            return Situation(str(snapshot.status), _TURNS[Turn.NOBODY], "Nothing: every product has been told.")
 
 
 def snapshot_of(state: SubmissionState) -> Snapshot:

@@ -56,7 +56,7 @@ _WITH_FINDINGS = frozenset(
 )
 _WITH_CHANGES = frozenset({N.READY_FOR_REVIEW, N.REVIEW_REMINDER, N.REVIEW_OVERDUE, N.CHANGES_REQUESTED, N.APPROVED})
 #: of a listing: the reason is the product's own, however long ago it was given
-_WITH_A_REASON = frozenset({N.ON_HOLD, N.REVOKED})
+_WITH_A_REASON = frozenset({N.ON_HOLD, N.REVOKED, N.STILL_ON_HOLD, N.REVOKE_WARNING, N.LISTING_ON_HOLD})
 _WITH_IMAGES = frozenset({N.PUBLISHED, N.RELEASE_PUBLISHED, N.RECOVERED})
 
 _SEVERITIES = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.UNKNOWN: 1, Severity.MINOR: 2, None: 1}
@@ -108,6 +108,7 @@ async def build_notice(
     person = await session.get(PersonRow, row.recipient)
     subscriber = AUDIENCES[row.kind] is Audience.SUBSCRIBERS
     findings = await _findings(session, row, scene)
+    told, untold = _told_vulnerabilities(row)
     links = _links(row, scene, base_url.rstrip("/"))
     if link := await _confirmation(session, row, base_url.rstrip("/"), now or datetime.now(UTC), term):
         links = (link, *links)
@@ -130,8 +131,10 @@ async def build_notice(
         status=shown.get("status", ""),
         text=await _text(session, row, scene),
         actor_name=await _actor(session, row, scene),
-        findings=tuple(_shown(finding) for finding in findings[:MOST_FINDINGS]),
-        more_findings=max(len(findings) - MOST_FINDINGS, 0),
+        findings=told or tuple(_shown(finding) for finding in findings[:MOST_FINDINGS]),
+        more_findings=untold or max(len(findings) - MOST_FINDINGS, 0),
+        tally=shown.get("tally", ""),
+        batch=shown.get("batch", ""),
         changes=tuple(scene.iteration.changes) if scene.iteration and row.kind in _WITH_CHANGES else (),
         images=await _images(session, row, scene),
         links=links,
@@ -196,6 +199,12 @@ async def _findings(session: AsyncSession, row: NoticeRow, scene: _Scene) -> Seq
         listed,
         key=lambda finding: (not finding.blocks, finding.level is not Level.REQUIREMENT, _SEVERITIES[finding.severity]),
     )
+
+
+def _told_vulnerabilities(row: NoticeRow) -> tuple[tuple[NoticeFinding, ...], int]:
+    """What the watch has found, as it was when the notice was queued; and how many are not listed."""
+    listed = tuple(NoticeFinding.model_validate(finding) for finding in row.payload.get("findings", ()))
+    return listed, row.payload.get("more_findings", 0)
 
 
 def _shown(finding: Finding) -> NoticeFinding:
