@@ -54,7 +54,10 @@ class Finding(Message):
     where: str = ""
     severity: Severity | None = None
     fixed_version: str = ""
+    #: it comes with the base image, wherever it was found
     inherited: bool = False
+    #: a vulnerability that is known to be exploited
+    exploited: bool = False
     status: FindingStatus = FindingStatus.OPEN
 
     @property

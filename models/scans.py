@@ -77,6 +77,8 @@ class Vulnerability(Message):
     exploited: KnownExploited | None = None
     #: the component comes with the base image
     inherited: bool = False
+    #: the rebuild that the report proposes (`base.rebuild`) is rid of it
+    mended_by_rebuild: bool = False
     fixed_version: str = ""
     summary: str = ""
     url: str = ""

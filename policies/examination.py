@@ -94,7 +94,7 @@ def examine(
             results += checked.results
             for finding in checked.findings:
                 seen.setdefault(finding.key, set()).add(place.digest)
-            sightings += [Sighting(found, place.label, place.digest) for found in report.vulnerabilities]
+            sightings += [Sighting(found, place.label, place.digest, report.base) for found in report.vulnerabilities]
         if vulnerabilities.RULE not in policy.rules.off:
             found = vulnerabilities.to_findings(sightings, policy.gate)
             findings += found

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from models.findings import Finding, Level, Severity
 from models.policy import Gate
-from models.scans import Vulnerability
+from models.scans import BaseOrigin, Vulnerability
 from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, key_of, sayable
 
 RULE = "scan.vulnerability"
@@ -22,6 +22,8 @@ class Sighting(NamedTuple):
     vulnerability: Vulnerability
     place: str
     digest: str = ""
+    #: what the image is built from, where that is known
+    base: BaseOrigin | None = None
 
 
 def to_findings(sightings: Iterable[Sighting], gate: Gate) -> tuple[Finding, ...]:
@@ -75,11 +77,13 @@ def _finding(key: str, seen: Sequence[Sighting], gate: Gate) -> Finding:
         level=Level.REQUIREMENT if holds else Level.GUIDELINE,
         title=sayable(f"{worst.id} in {worst.component} {_listed((was for was, _ in fixes), ', ')}", LONGEST_LINE),
         why=sayable(_why(worst), LONGEST_EVIDENCE),
-        remedy=sayable(_remedy(worst.component, fixes), LONGEST_EVIDENCE),
+        remedy=sayable(_rebuild(seen) or _comes_with(seen) + _remedy(worst.component, fixes), LONGEST_EVIDENCE),
         evidence=sayable(_evidence(worst), LONGEST_EVIDENCE),
         where=sayable(_listed((_place(one) for one in seen), "; ", _MOST_PLACES), LONGEST_EVIDENCE),
         severity=worst.severity,
         fixed_version=sayable(_listed(fixed, ", "), LONGEST_LINE),
+        inherited=all(one.vulnerability.inherited for one in seen),
+        exploited=any(one.vulnerability.exploited for one in seen),
     )
 
 
@@ -91,10 +95,15 @@ def _listed(texts: Iterable[str], between: str, most: int = _MOST_VERSIONS) -> s
 
 
 def _why(vulnerability: Vulnerability) -> str:
-    score = vulnerability.score
+    score, classing, exploited = vulnerability.score, vulnerability.classing, vulnerability.exploited
     said = f"CVSS {score.version} score {score.score}" if score else "not scored yet"
+    if classing:
+        said = f"classed by the security team: {classing.reason.rstrip('.')}; {said}"
+    known = f" It is known to be exploited, since {exploited.added:%Y-%m-%d} at the latest." if exploited else ""
+    if exploited and exploited.ransomware:
+        known += " Ransomware uses it."
     summary = f" {vulnerability.summary}" if vulnerability.summary else ""
-    return f"{vulnerability.severity.capitalize()} ({said}).{summary}"
+    return f"{vulnerability.severity.capitalize()} ({said}).{known}{summary}"
 
 
 def _remedy(component: str, fixes: Sequence[tuple[str, str]]) -> str:
@@ -109,6 +118,31 @@ def _remedy(component: str, fixes: Sequence[tuple[str, str]]) -> str:
     else:
         steps = _listed((f"{was} to {fixed}" for was, fixed in mended), ", ") + ", or later"
     return f"Update {component} {steps} and rebuild." + _without_fix(fixes)
+
+
+def _rebuild(seen: Sequence[Sighting]) -> str:
+    """How to be rid of what comes with a base image, where a present image of that base is; else empty."""
+    base = _inherited_from(seen)
+    if base is None or base.rebuild is None or not all(one.vulnerability.mended_by_rebuild for one in seen):
+        return ""
+    rebuild = base.rebuild
+    name = "its present image" if rebuild.reference == base.reference else rebuild.reference
+    return (
+        f"It comes with the base image {base.reference}: rebuild on {name} ({rebuild.digest[:19]}), which mends "
+        f"{rebuild.mended:,} of {rebuild.inherited:,} inherited vulnerabilities, this one among them."
+    )
+
+
+def _comes_with(seen: Sequence[Sighting]) -> str:
+    base = _inherited_from(seen)
+    return f"It comes with the base image {base.reference}. " if base else ""
+
+
+def _inherited_from(seen: Sequence[Sighting]) -> BaseOrigin | None:
+    """The base that brings it. What one image has of its own is mended there, whatever the others inherit."""
+    if not all(one.vulnerability.inherited for one in seen):
+        return None
+    return next((one.base for one in seen if one.base), None)
 
 
 def _without_fix(fixes: Sequence[tuple[str, str]]) -> str:

@@ -1,6 +1,7 @@
 """From vulnerabilities to findings: the gate, one finding a matter, and words that tell what to do."""
 
 import itertools
+from datetime import UTC, date, datetime
 from typing import Any
 
 import hypothesis.strategies as st
@@ -10,7 +11,7 @@ from hypothesis import given
 from models.base import digest_of
 from models.findings import Level, Severity
 from models.policy import Gate
-from models.scans import Score, Vulnerability
+from models.scans import BaseOrigin, Classing, KnownExploited, Rebuild, Score, Vulnerability
 from policies.rules import LONGEST_EVIDENCE, LONGEST_KEY, LONGEST_LINE
 from policies.vulnerabilities import RULE, Sighting, blocks, key_for, to_findings
 
@@ -90,6 +91,59 @@ def test_without_a_score_or_a_fix_it_says_so() -> None:
     (finding,) = to_findings([seen(score=None, severity=Severity.UNKNOWN, fixed_version="", summary="")], Gate())
     assert finding.why == "Unknown (not scored yet)."
     assert finding.remedy.startswith("No fixed version is known: replace the component, or ask for a waiver")
+
+
+def test_a_class_of_the_security_team_and_an_exploit_are_said_with_the_score() -> None:
+    classing = Classing(severity=Severity.CRITICAL, reason="It is wormable.", at=datetime(2026, 3, 2, tzinfo=UTC))
+    exploited = KnownExploited(added=date(2021, 12, 10), ransomware=True)
+    (finding,) = to_findings([seen(score=None, classing=classing, exploited=exploited)], Gate())
+    assert finding.why == (
+        "Critical (classed by the security team: It is wormable; not scored yet). It is known to be exploited, since "
+        "2021-12-10 at the latest. Ransomware uses it. SQL injection."
+    )
+    assert finding.exploited
+    (plain,) = to_findings([seen()], Gate())
+    assert not plain.exploited
+
+
+BASE = BaseOrigin(
+    reference="registry.example/debian:12",
+    digest=digest_of(b"old"),
+    layers=1,
+    rebuild=Rebuild(reference="registry.example/debian:12", digest=digest_of(b"new"), mended=9, inherited=12),
+)
+
+
+def inherited(place: str = "Standard linux/amd64", base: BaseOrigin = BASE, **fields: Any) -> Sighting:
+    return Sighting(vulnerability(**{"inherited": True, **fields}), place, digest_of(place.encode()), base)
+
+
+def test_what_comes_with_the_base_is_mended_by_a_rebuild_on_a_newer_one() -> None:
+    (finding,) = to_findings([inherited(mended_by_rebuild=True)], Gate())
+    assert finding.inherited
+    assert finding.remedy == (
+        f"It comes with the base image registry.example/debian:12: rebuild on its present image "
+        f"({digest_of(b'new')[:19]}), which mends 9 of 12 inherited vulnerabilities, this one among them."
+    )
+    other = BASE.model_copy(
+        update={"rebuild": Rebuild(reference="debian:13", digest="sha256:1", mended=1, inherited=1)}
+    )
+    (finding,) = to_findings([inherited(base=other, mended_by_rebuild=True)], Gate())
+    assert "rebuild on debian:13 (sha256:1)" in finding.remedy
+
+
+@pytest.mark.parametrize("base", [BASE, BASE.model_copy(update={"rebuild": None})])
+def test_where_no_rebuild_is_rid_of_it_the_component_is_updated(base: BaseOrigin) -> None:
+    (finding,) = to_findings([inherited(base=base)], Gate())
+    assert finding.remedy == (
+        "It comes with the base image registry.example/debian:12. Update django to 3.2.13 or later and rebuild."
+    )
+
+
+def test_what_one_image_has_of_its_own_is_the_publishers() -> None:
+    (finding,) = to_findings([inherited(mended_by_rebuild=True), seen("Pro linux/amd64")], Gate())
+    assert not finding.inherited
+    assert finding.remedy == "Update django to 3.2.13 or later and rebuild."
 
 
 def test_a_vulnerability_of_a_component_is_one_finding_however_many_images_ship_it() -> None:
