@@ -1,25 +1,24 @@
 """Scans: what is inside each image of a release set, and which advisories it matches."""
 
 import asyncio
-import shutil
-import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from temporalio import activity
 
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
+from activities.hub_knowledge import HubKnowledge
+from activities.image_scans import ImageScans
 from activities.policy import PolicyInForce
 from activities.sources import Sources
 from models.content import ContentManifest
-from models.errors import PUBLISHERS_ERRORS, MalformedImage, NotFound
+from models.errors import PUBLISHERS_ERRORS, NotFound
 from models.images import ImageSource, ReleaseSet
-from models.scans import ImageReport
 from models.work import ImageOrder, ImageProblem, ImageScanned, ImagesToScan, IterationOrder
-from registry.fetch import BlobCache, fetch_image
+from registry.fetch import BlobCache
 from scanning.advisories import AdvisoryStore
-from scanning.scanner import Scanner
 from store import contents, scans
 from store.blobs import Blobs
 from store.database import Database, RowMissing
@@ -39,22 +38,25 @@ class ScanActivities:
 
     @activity.defn
     async def images_to_scan(self, order: IterationOrder) -> ImagesToScan:
-        """Images without a report under the advisories in force; equal digests of several tags are one image."""
+        """Images without a report under the advisories in force; equal digests of several tags are one image.
+
+        A report that is there already is brought up to the bases and classes of now: that needs no scan.
+        """
         with translated():
             release = await self.blobs.get_message(ReleaseSet, order.release)
-            scanner = self._scanner()
+            scanner = self._images.scanner()
             snapshot, version = await asyncio.to_thread(self.advisories.snapshot), await scanner.version()
             images: dict[str, ImageOrder] = {}
-            reports: list[str] = []
+            stored: dict[str, datetime] = {}
             async with self.database.session() as session:
                 for tier in release.tiers:
                     for image in (platform for tag in tier.tags for platform in tag.platforms):
                         if image.digest in images:
                             continue
                         known = await scans.find(session, image.digest, image.platform, snapshot, version)
-                        if known is not None and known.report not in reports:
-                            reports.append(known.report)
-                        if known is None:
+                        if known is not None:
+                            stored.setdefault(known.report, known.at)
+                        else:
                             images[image.digest] = ImageOrder(
                                 submission=order.submission,
                                 iteration=order.iteration,
@@ -64,7 +66,7 @@ class ScanActivities:
                                 platform=image.platform,
                                 size=image.size,
                             )
-            return ImagesToScan(images=tuple(images.values()), reports=tuple(reports))
+            return ImagesToScan(images=tuple(images.values()), reports=await self._up_to_date(stored))
 
     @activity.defn
     async def scan_image(self, order: ImageOrder) -> ImageScanned:
@@ -76,47 +78,38 @@ class ScanActivities:
                 except PUBLISHERS_ERRORS as problem:
                     return ImageScanned(problem=_problem(order, type(problem).__name__, str(problem)))
 
+    async def _up_to_date(self, stored: dict[str, datetime]) -> tuple[str, ...]:
+        """Reports (digest -> when it was made) as they stand now, by digest."""
+        if not stored:
+            return ()
+        knowledge = self._knowledge()
+        changed_at = await knowledge.changed_at()
+        return tuple(
+            [
+                digest if changed_at is None or changed_at < at else await self._told(digest, knowledge)
+                for digest, at in stored.items()
+            ]
+        )
+
+    async def _told(self, digest: str, knowledge: HubKnowledge) -> str:
+        report = await self.blobs.get_message(ImageReport, digest)
+        told = await knowledge.applied_to(report)
+        return digest if told == report else await self._keep(told)
+
     async def _scan(self, order: ImageOrder, progress: Progress) -> str:
         source = await self._source(order)
-        self.work.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{order.submission}-{order.iteration}-", dir=self.work))
-        try:
-            # what is below it can be handed to the user that trivy runs as
-            folder.chmod(0o711)
-            report = await self._look(order, source, folder, progress)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        name = f"{order.submission}-{order.iteration}"
+        report = await self._images.report(
+            lambda: self.sources.open(source), order.digest, order.platform, name, progress
+        )
+        progress.says("comparing with the known base images")
+        return await self._keep(await self._knowledge().applied_to(report))
+
+    async def _keep(self, report: ImageReport) -> str:
         digest = await self.blobs.put_message(report)
         async with self.database.transaction() as session:
             await scans.save(session, report, digest)
         return digest
-
-    async def _look(self, order: ImageOrder, source: ImageSource, folder: Path, progress: Progress) -> ImageReport:
-        scanner = self._scanner()
-        layout = await self._fetch(order, source, folder / "layout", progress)
-        try:
-            return await scanner.scan(layout, order.platform, progress.says)
-        except MalformedImage:
-            # a blob may have been damaged in the cache since it was verified: the publisher is told of what was
-            # fetched anew
-            await asyncio.to_thread(self._forget, layout)
-            layout = await self._fetch(order, source, folder / "again", progress)
-            return await scanner.scan(layout, order.platform, progress.says)
-
-    async def _fetch(self, order: ImageOrder, source: ImageSource, folder: Path, progress: Progress) -> Path:
-        async with self.sources.open(source) as opened:
-            return await fetch_image(
-                opened,
-                order.digest,
-                folder,
-                self.policy.current().limits,
-                cache=self.cache,
-                progress=lambda done, total: progress.says(f"fetched {done:,} of {total:,} bytes"),
-            )
-
-    def _forget(self, layout: Path) -> None:
-        for blob in (layout / "blobs" / "sha256").iterdir():
-            self.cache.path(f"sha256:{blob.name}").unlink(missing_ok=True)
 
     async def _source(self, order: ImageOrder) -> ImageSource:
         async with self.database.session() as session:
@@ -128,12 +121,9 @@ class ScanActivities:
                 return tier.source
         raise NotFound(f"The content manifest has no source for the tier {order.tier}.")
 
-    def _scanner(self) -> Scanner:
-        """Made anew for each scan: the classes and limits are those of the policy in force."""
-        policy = self.policy.current()
-        return Scanner(
-            self.advisories, policy.severity, policy.limits, self.work, self.scanner_cache, self.scan_seconds
-        )
+    @property
+    def _images(self) -> ImageScans:
+        return ImageScans(self.policy, self.advisories, self.work, self.cache, self.scanner_cache, self.scan_seconds)
 
 
 def _problem(order: ImageOrder, error: str, message: str) -> ImageProblem:
