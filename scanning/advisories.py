@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.policy import SeverityClasses
 from models.scans import Classing, Component, KnownExploited, Vulnerability
-from scanning import osv
+from scanning import nvd, osv
 from scanning.advisory_tables import AdvisoryFile, Part, names_of
 from scanning.cpe import CPE, product_from
 from scanning.exports import catalog_in, fetched, records, scores_in
@@ -145,6 +145,7 @@ class AdvisoryStore:
             knowledge = Knowledge(
                 ask_named=lambda ecosystem, name: _named(connection, ecosystem, name),
                 ask_scores=lambda cve: _scores(connection, cve),
+                ask_criteria=lambda product: _criteria(connection, product),
                 ask_exploited=lambda cve: _exploited(connection, cve),
                 classings=classings or {},
             )
@@ -179,15 +180,25 @@ def _count(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(DISTINCT id) FROM advisory WHERE fingerprint <> ''").fetchone()[0])
 
 
-def _named(connection: sqlite3.Connection, ecosystem: str, name: str) -> list[osv.Advisory]:
-    rows = connection.execute(
+def _about(connection: sqlite3.Connection, ecosystem: str, name: str) -> sqlite3.Cursor:
+    return connection.execute(
         "SELECT advisory.id, modified, content, entries FROM affected JOIN advisory ON advisory.key = affected.advisory"
         " WHERE ecosystem = ? AND name = ? ORDER BY advisory.id, scope",
         (ecosystem, name),
     )
+
+
+def _named(connection: sqlite3.Connection, ecosystem: str, name: str) -> list[osv.Advisory]:
     return [
         osv.from_json(id_, modified, content, osv.affected_from_json(ecosystem, name, entries))
-        for id_, modified, content, entries in rows
+        for id_, modified, content, entries in _about(connection, ecosystem, name)
+    ]
+
+
+def _criteria(connection: sqlite3.Connection, product: str) -> list[tuple[osv.Advisory, tuple[nvd.Criterion, ...]]]:
+    return [
+        (osv.from_json(id_, modified, content, ()), nvd.criteria_from_json(criteria))
+        for id_, modified, content, criteria in _about(connection, CPE, product)
     ]
 
 

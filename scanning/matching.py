@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from models.policy import SeverityClasses
 from models.scans import Classing, Component, KnownExploited, Score, Vulnerability
+from scanning.cpe import parse_cpe
+from scanning.nvd import Criterion, first_fix, is_about
 from scanning.osv import Advisory, cves_in, normal_name
 from scanning.scores import best, score_of, severity_of
 from scanning.version_keys import InvalidVersion, base_of
@@ -25,6 +27,8 @@ class Knowledge:
 
     ask_named: Callable[[str, str], list[Advisory]]
     ask_scores: Callable[[str], list[tuple[str, str]]]
+    #: what NVD says of a product (`vendor:product`)
+    ask_criteria: Callable[[str], list[tuple[Advisory, tuple[Criterion, ...]]]] = lambda _: []
     ask_exploited: Callable[[str], KnownExploited | None] = lambda _: None
     #: the security team's classes, by vulnerability
     classings: Mapping[str, Classing] = field(default_factory=dict)
@@ -48,7 +52,10 @@ class _Hit:
 
 
 def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: SeverityClasses) -> list[Vulnerability]:
-    """By id. A component without a version, or of an ecosystem without advisories, has none."""
+    """By id. A component without a version, or of an ecosystem without advisories, has none. One that was identified
+    by its content is of no ecosystem: NVD knows it by its CPE name."""
+    if component.cpe and not component.ecosystem:
+        return _of_product(component, knowledge, severity)
     name, version = looked_up(component)
     if not component.ecosystem or not version:
         return []
@@ -60,6 +67,22 @@ def vulnerabilities_of(component: Component, knowledge: Knowledge, severity: Sev
     ]
     groups = _grouped(hits, {cve for advisory in named for cve in advisory.cves})
     return [_vulnerability(component, id_, group, knowledge, severity) for id_, group in sorted(groups.items())]
+
+
+def _of_product(component: Component, knowledge: Knowledge, severity: SeverityClasses) -> list[Vulnerability]:
+    try:
+        cpe = parse_cpe(component.cpe)
+    except ValueError:
+        return []
+    version = cpe.full_version or component.version
+    if not version:
+        return []
+    hits = [
+        _Hit(advisory, first_fix(cpe.name, version, criteria))
+        for advisory, criteria in knowledge.ask_criteria(cpe.name)
+        if any(is_about(cpe.name, version, criterion) for criterion in criteria)
+    ]
+    return [_vulnerability(component, hit.advisory.id, [hit], knowledge, severity) for hit in hits]
 
 
 def looked_up(component: Component) -> tuple[str, str]:

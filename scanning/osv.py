@@ -66,7 +66,7 @@ def _parse(record: Any) -> Advisory:
     id_ = _name(record["id"])
     return Advisory(
         id=id_,
-        modified=_moment(_text(record.get("modified"))),
+        modified=moment(_text(record.get("modified"))),
         withdrawn=bool(record.get("withdrawn")),
         aliases=_in_order(_name(alias) for alias in _list(record.get("aliases"))),
         upstream=_in_order(_name(name) for name in _list(record.get("upstream"))),
@@ -103,7 +103,11 @@ def _severity(holders: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _summary(record: dict[str, Any]) -> str:
-    text = _text(record.get("summary")) or _text(record.get("details"))
+    return one_line(_text(record.get("summary")) or _text(record.get("details")))
+
+
+def one_line(text: str) -> str:
+    """The beginning of a text, for a table: one line that can be shown on a terminal."""
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())
     if len(line) <= _SUMMARY:
         return line
@@ -152,8 +156,8 @@ def _in_order(values: Iterable[_Sortable]) -> tuple[_Sortable, ...]:
     return tuple(sorted(set(values)))
 
 
-def _moment(text: str) -> str:
-    """Exports write their times with and without fractions, with Z and with +00:00."""
+def moment(text: str) -> str:
+    """UTC, in one form that sorts by time: exports write fractions or none, and Z or +00:00."""
     if not text:
         return ""
     moment = datetime.fromisoformat(text)
