@@ -16,6 +16,7 @@ from activities.sources import Sources
 from models.content import ContentManifest
 from models.errors import PUBLISHERS_ERRORS, NotFound
 from models.images import ImageSource, ReleaseSet
+from models.scans import ImageReport
 from models.work import ImageOrder, ImageProblem, ImageScanned, ImagesToScan, IterationOrder
 from registry.fetch import BlobCache
 from scanning.advisories import AdvisoryStore
@@ -120,6 +121,9 @@ class ScanActivities:
             if tier.name == order.tier and tier.source is not None:
                 return tier.source
         raise NotFound(f"The content manifest has no source for the tier {order.tier}.")
+
+    def _knowledge(self) -> HubKnowledge:
+        return HubKnowledge(self.database, self.blobs, self.advisories, self.policy.current().severity)
 
     @property
     def _images(self) -> ImageScans:

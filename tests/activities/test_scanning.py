@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from activities.policy import PolicyInForce
 from activities.scanning import ScanActivities
 from activities.sources import Sources
 from cli.servers import RegistryServer
+from models.base import digest_of
+from models.bases import KnownBase
 from models.content import Tier
+from models.findings import Severity
 from models.images import ImageSource, PinnedPlatform, PinnedTag, PinnedTier, ReleaseSet
 from models.scans import ImageReport
 from models.tables import ScanRow
@@ -29,7 +33,7 @@ from registry.manifests import OCI_INDEX
 from registry.resolve import resolve_tier
 from scanning.advisories import AdvisoryStore
 from scanning.demo import DEMO_ADVISORIES
-from store import contents
+from store import bases, classes, contents
 from store.blobs import Blobs
 from store.database import Database
 from store.secrets import Vault, new_key
@@ -146,6 +150,73 @@ async def test_new_advisories_and_other_classes_make_a_new_scan(workshop: Worksh
     assert "PYSEC-2099-1" in {found.id for found in report.vulnerabilities}
     async with workshop.activities.database.session() as session:
         assert len((await session.exec(select(ScanRow))).all()) == 2
+
+
+def base_of(report: ImageReport, layers: int, *, newer: str = "", days: int = 0) -> KnownBase:
+    """The lowest layers of an image as a known base; `newer` is the digest of a report, and makes it another image."""
+    return KnownBase(
+        reference="registry.example/debian:12",
+        platform=report.facts.platform,
+        digest=digest_of(f"base {newer}".encode()),
+        layers=tuple(f"{layer.diff_id}{newer}" for layer in report.facts.layers[:layers]),
+        added_at=report.scanner.at + timedelta(days=days),
+        report=newer,
+    )
+
+
+async def test_a_base_that_is_known_is_seen_in_a_new_scan_and_in_one_that_was_made_before(workshop: Workshop) -> None:
+    release = await workshop.submits("linux/amd64")
+    (order,) = (await workshop.plans(release)).images
+    report = await workshop.reads(await workshop.scans(order))
+    assert report.base is None
+    # the newer one ships all of it but one package
+    others = [one for one in report.components if one.name != "Jinja2"]
+    newer = await workshop.activities.blobs.put_message(report.model_copy(update={"components": tuple(others)}))
+    database = workshop.activities.database
+    async with database.transaction() as session:
+        await bases.add(session, base_of(report, 2))
+        await bases.add(session, base_of(report, 2, newer=newer, days=1))
+    planned = await workshop.plans(release)
+    assert planned.images == ()
+    (digest,) = planned.reports
+    stored = await workshop.activities.blobs.get_message(ImageReport, digest)
+    anew = await workshop.reads(await workshop.scans(order))
+    assert stored == anew.model_copy(update={"scanner": stored.scanner})
+    assert stored.base is not None
+    assert stored.base.layers == 2
+    assert stored.base.rebuild is not None
+    layers = {layer.diff_id for layer in stored.facts.layers[:2]}
+    inherited = {(found.id, found.component) for found in stored.vulnerabilities if found.inherited}
+    assert inherited == {(found.id, found.component) for found in stored.vulnerabilities if found.layer in layers}
+    mended = {(found.id, found.component) for found in stored.vulnerabilities if found.mended_by_rebuild}
+    assert {component for _, component in inherited} == {"Django", "Jinja2"}
+    assert {component for _, component in mended} == {"Jinja2"}
+    assert stored.base.rebuild.inherited == len(inherited)
+    assert stored.base.rebuild.mended == len(mended)
+    async with database.transaction() as session:
+        await bases.remove(session, "registry.example/debian:12", "", "", stored.scanner.at + timedelta(days=2))
+    (digest,) = (await workshop.plans(release)).reports
+    assert (await workshop.activities.blobs.get_message(ImageReport, digest)).base is None
+
+
+async def test_the_security_teams_class_is_in_the_next_examination_without_a_scan(workshop: Workshop) -> None:
+    release = await workshop.submits("linux/amd64")
+    (order,) = (await workshop.plans(release)).images
+    report = await workshop.reads(await workshop.scans(order))
+    before = {found.id: found.severity for found in report.vulnerabilities}
+    name = next(name for name, severity in before.items() if severity is not Severity.MINOR)
+    now = report.scanner.at
+    async with workshop.activities.database.transaction() as session:
+        await classes.give(session, name, Severity.MINOR, "Nothing calls it.", "sec", now + timedelta(seconds=1))
+    (digest,) = (await workshop.plans(release)).reports
+    told = await workshop.activities.blobs.get_message(ImageReport, digest)
+    after = {found.id: found.severity for found in told.vulnerabilities}
+    assert after == {**before, name: Severity.MINOR}
+    assert {found.classing.reason for found in told.vulnerabilities if found.classing} == {"Nothing calls it."}
+    async with workshop.activities.database.transaction() as session:
+        await classes.take_back(session, name, "Something does.", "sec", now + timedelta(seconds=2))
+    (digest,) = (await workshop.plans(release)).reports
+    assert await workshop.activities.blobs.get_message(ImageReport, digest) == report
 
 
 async def test_an_image_under_several_tags_and_tiers_is_one(workshop: Workshop) -> None:
