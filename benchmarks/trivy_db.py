@@ -17,7 +17,6 @@ from packaging.version import InvalidVersion as InvalidPythonVersion
 from packaging.version import Version as PythonVersion
 
 from benchmarks import bbolt
-from scanning.osv import normal_name
 from scanning.versions import compare
 
 #: OSV's ecosystem -> trivy's, of languages
@@ -58,7 +57,12 @@ def write(cache: Path, records: Iterable[Any]) -> int:
             sources[bucket] = source
             for id_ in _ids(record):
                 titles[id_] = record.get("summary") or ""
-                _add(advisories[bucket][normal_name(ecosystem, name)], id_, entry)
+                _add(
+                    advisories[bucket][_name(ecosystem, name)],
+                    id_,
+                    entry,
+                    [record["id"], *(record.get("aliases") or ())],
+                )
     folder = cache / "db"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metadata.json").write_text(json.dumps(_METADATA))
@@ -89,13 +93,20 @@ def _bucket(ecosystem: str, id_: str) -> tuple[str, dict[str, str]]:
     return f"{_LANGUAGES[base]}::{title}", {"ID": source, "Name": title, "URL": "https://osv.dev"}
 
 
+def _name(ecosystem: str, name: str) -> str:
+    """As trivy looks for it: it knows no case of PyPI's and npm's names."""
+    if ecosystem == "PyPI":
+        return name.lower().replace("_", "-").replace(".", "-")
+    return name.lower() if ecosystem == "npm" else name
+
+
 def _ids(record: Mapping[str, Any]) -> list[str]:
     """What the record is about: its CVEs, or itself."""
     names = [record["id"], *(record.get("aliases") or ())]
     return sorted({name for name in names if name.startswith("CVE-")}) or [record["id"]]
 
 
-def _add(found: dict[str, dict[str, Any]], id_: str, entry: Mapping[str, Any]) -> None:
+def _add(found: dict[str, dict[str, Any]], id_: str, entry: Mapping[str, Any], names: Iterable[str]) -> None:
     """Several entries about one package and vulnerability are one advisory."""
     ecosystem = entry["package"]["ecosystem"]
     if ecosystem.partition(":")[0] in _DISTRIBUTIONS:
@@ -107,7 +118,8 @@ def _add(found: dict[str, dict[str, Any]], id_: str, entry: Mapping[str, Any]) -
         return
     vulnerable = list(_constraints(entry))
     patched = [bound for kind, bound in _events(entry) if kind == "fixed"]
-    said = found.setdefault(id_, {"VulnerableVersions": [], "PatchedVersions": []})
+    said = found.setdefault(id_, {"VendorIDs": [], "VulnerableVersions": [], "PatchedVersions": []})
+    said["VendorIDs"] += [name for name in names if name != id_ and name not in said["VendorIDs"]]
     said["VulnerableVersions"] += [one for one in vulnerable if one not in said["VulnerableVersions"]]
     said["PatchedVersions"] += [one for one in patched if one not in said["PatchedVersions"]]
 

@@ -12,6 +12,13 @@ from typing import Any
 from scanning.version_keys import InvalidVersion, base_of, version_key
 
 
+#: ecosystems where one version is written in several ways: 1.0 and 1.0.0 of PyPI, v1.0.0 and 1.0.0+build of Go. For the
+#: others, a list is literal.
+_SPELT_DIFFERENTLY = frozenset(
+    {"PyPI", "npm", "Go", "crates.io", "NuGet", "Packagist", "RubyGems", "Hex", "Pub", "SwiftURL", "GitHub Actions"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """Events of one range as (kind, version); kind is introduced, fixed, last_affected or limit."""
@@ -42,9 +49,16 @@ def is_affected(version: str, entry: Affected) -> bool:
 
     A range with a bound that cannot be read (26 in PyPI's data) counts for nothing where there is a list of versions;
     where there is none, the bound is read as far as it can be, and what is left open is taken for affected. A version
-    that cannot be read is affected where it is listed, and where every version is.
+    that cannot be read is affected where it is listed, and where every version is. A local version of Python's is what
+    its public one is, too.
     """
-    return any(_in_range(version, range_, entry) for range_ in entry.ranges) or _is_listed(version, entry)
+    named = any(_in_range(version, range_, entry) for range_ in entry.ranges) or _is_listed(version, entry)
+    return named or (_is_local(version, entry) and is_affected(version.partition("+")[0], entry))
+
+
+def _is_local(version: str, entry: Affected) -> bool:
+    """torch's 1.13.1+cu117 is a build of 1.13.1, and newer than the last affected one only by its name."""
+    return "+" in version and base_of(entry.ecosystem) == "PyPI"
 
 
 def fixed_after(version: str, entries: Iterable[Affected]) -> str:
@@ -71,8 +85,7 @@ def _fixes(version: str, entries: tuple[Affected, ...]) -> list[str]:
 def _is_listed(version: str, entry: Affected) -> bool:
     if version in entry.versions:
         return True
-    # 1.0 and 1.0.0 are one version of PyPI; for others a list is literal
-    if not entry.versions or base_of(entry.ecosystem) != "PyPI":
+    if not entry.versions or base_of(entry.ecosystem) not in _SPELT_DIFFERENTLY:
         return False
     key = _readable(entry.ecosystem, version)
     return key is not None and any(_readable(entry.ecosystem, listed) == key for listed in entry.versions)

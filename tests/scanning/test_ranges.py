@@ -124,6 +124,25 @@ def test_a_list_of_versions_knows_that_1_0_is_1_0_0_where_the_ecosystem_does() -
     assert not is_affected("1.0.0", Affected("Debian:12", "package", versions=("1.0",)))
 
 
+@pytest.mark.parametrize(
+    ("ecosystem", "installed"), [("Go", "v1.2.0"), ("npm", "1.2.0+build.5"), ("NuGet", "1.2"), ("Packagist", "v1.2.0")]
+)
+def test_a_listed_version_may_be_spelt_differently(ecosystem: str, installed: str) -> None:
+    assert is_affected(installed, Affected(ecosystem, "package", versions=("1.2.0",)))
+    assert not is_affected(installed, Affected(ecosystem, "package", versions=("1.2.1",)))
+
+
+def test_a_local_version_of_python_is_what_its_public_one_is() -> None:
+    """torch is installed as 1.13.1+cu117: newer than 1.13.1 in PEP 440's order, and the same sources."""
+    up_to = entry("PyPI", ("introduced", "0"), ("last_affected", "1.13.1"))
+    listed = Affected("PyPI", "torch", versions=("1.13.1",))
+    for said in (up_to, listed):
+        assert is_affected("1.13.1+cu117", said)
+        assert not is_affected("1.13.2+cu117", said)
+    assert not is_affected("1.13.1+cu117", entry("PyPI", ("introduced", "0"), ("fixed", "1.13.1")))
+    assert not is_affected("1.13.1-2+b1", entry("Debian:12", ("introduced", "0"), ("last_affected", "1.13.1-2")))
+
+
 def test_a_range_with_an_unreadable_bound_leaves_the_word_to_the_list() -> None:
     """PYSEC-2026-1194, one of 26."""
     said = (("introduced", "0"), ("fixed", "4.6.0.stable11"))
