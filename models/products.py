@@ -8,7 +8,7 @@ from models.commands import Name
 from models.content import Track
 from models.lifecycle import Proposal
 from models.policy import Remediation, Watch
-from models.watching import Clock
+from models.watching import Clock, ExposureNews
 
 
 class ListingStatus(StrEnum):
@@ -84,6 +84,8 @@ class ProductState(Message):
     warn_at: datetime | None = None
     #: ids of the latest news of advisories: told again, they change nothing
     told: tuple[str, ...] = ()
+    #: news of a version whose publication is not concluded yet
+    early: tuple[ExposureNews, ...] = ()
 
 
 class ProductSnapshot(Message):

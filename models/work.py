@@ -8,6 +8,7 @@ from models.events import Examined
 from models.lifecycle import SubmissionState
 from models.policy import Remediation
 from models.products import ListingStatus, ProductState
+from models.watching import ExposureChange
 
 
 class SubmissionStart(Message):
@@ -115,6 +116,8 @@ class PublicationDone(Message):
     images: int = 0
     bytes: int = 0
     problem: str = ""
+    #: how the vulnerabilities of the new version differ from what the product knew
+    changes: tuple[ExposureChange, ...] = ()
 
 
 class Repaired(Message):

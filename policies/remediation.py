@@ -20,8 +20,10 @@ def told(state: ProductState, news: ExposureNews, now: datetime) -> Change:
 
     A change of the revision says that there is something to record; what has no clock is only remembered as told.
     """
-    if news.id in state.told or state.status is ListingStatus.UNPUBLISHED or news.release != state.release:
+    if news.id in state.told:
         return Change(state)
+    if state.status is ListingStatus.UNPUBLISHED or news.release != state.release:
+        return Change(_kept(state, news))
     remediation, watch = news.clocks or state.clocks, news.watch or state.watch
     known = clocks.applied(state.exposures, news.changes, now, remediation, watch)
     remembered = state.model_copy(
@@ -40,6 +42,13 @@ def told(state: ProductState, news: ExposureNews, now: datetime) -> Change:
     if revised.by_clock and revised.status is ListingStatus.HOLD:
         return Change(product.held_by_clock(revised, now))
     return Change(revised)
+
+
+def _kept(state: ProductState, news: ExposureNews) -> ProductState:
+    """News of a version that is being published are kept until that is concluded; of any other they are too late."""
+    if news in state.early or not any(order.release == news.release for order in state.queue):
+        return state
+    return state.model_copy(update={"early": (*state.early, news)})
 
 
 def next_moment(state: ProductState) -> datetime | None:

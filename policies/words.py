@@ -158,8 +158,13 @@ def of_listing(snapshot: ProductSnapshot) -> Situation:
 
 
 def _clocked(snapshot: ProductSnapshot) -> str:
-    counts = Counter({Severity.CRITICAL: snapshot.critical, Severity.MAJOR: snapshot.major})
-    return f"{tally(counts.elements())} {'vulnerability' if counts.total() == 1 else 'vulnerabilities'}"
+    one = snapshot.critical + snapshot.major == 1
+    return f"{to_mend(snapshot)} {'vulnerability' if one else 'vulnerabilities'}"
+
+
+def to_mend(snapshot: ProductSnapshot) -> str:
+    """How many vulnerabilities of which class have a clock; empty for none."""
+    return tally(Counter({Severity.CRITICAL: snapshot.critical, Severity.MAJOR: snapshot.major}).elements())
 
 
 def tally(severities: Iterable[Severity]) -> str:

@@ -57,6 +57,8 @@ _WITH_FINDINGS = frozenset(
 _WITH_CHANGES = frozenset({N.READY_FOR_REVIEW, N.REVIEW_REMINDER, N.REVIEW_OVERDUE, N.CHANGES_REQUESTED, N.APPROVED})
 #: of a listing: the reason is the product's own, however long ago it was given
 _WITH_A_REASON = frozenset({N.ON_HOLD, N.REVOKED, N.STILL_ON_HOLD, N.REVOKE_WARNING, N.LISTING_ON_HOLD})
+#: events whose text is no one's words: the id of a submission, or how many of what
+_UNSAID = frozenset({"published", "exposures", "remediation_reminder"})
 _WITH_IMAGES = frozenset({N.PUBLISHED, N.RELEASE_PUBLISHED, N.RECOVERED})
 
 _SEVERITIES = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.UNKNOWN: 1, Severity.MINOR: 2, None: 1}
@@ -164,8 +166,8 @@ async def _text(session: AsyncSession, row: NoticeRow, scene: _Scene) -> str:
         digest = scene.submission.content if scene.submission else ""
         manifest = await contents.find(session, ContentManifest, digest)
         return manifest.release_notes if manifest else ""
-    if row.payload.get("event") == "published":
-        return ""  # the event's text is the id of the submission
+    if row.payload.get("event") in _UNSAID and row.kind not in _WITH_A_REASON:
+        return ""
     # a refused command is told to the one who gave it; nothing else that is private leaves the staff
     if row.payload.get("private") and row.for_publisher and row.kind is not N.COMMAND_REFUSED:
         return ""

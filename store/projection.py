@@ -128,7 +128,8 @@ async def record_product(
         new,
         circle,
         shown=trail.situation_shown(words.of_product(snapshot)) | about,
-        told=trail.situation_shown(words.of_product(untold)) | about,
+        told=trail.situation_shown(words.of_product(untold)) | about | {"tally": words.to_mend(snapshot)},
+        public=trail.situation_shown(words.of_listing(snapshot)) | about,
     )
 
 

@@ -30,6 +30,10 @@ _PROPOSED_BY: dict[N, str] = {
 }
 
 
+#: what the clocks of vulnerabilities do: nobody's words are behind it
+_BY_CLOCK = frozenset({"exposures", "overdue", "remediation_reminder", "revoke_warning"})
+
+
 async def write_events(
     session: AsyncSession, subject: str, run: str, revision: int, entries: Sequence[Entry]
 ) -> list[Entry]:
@@ -73,10 +77,11 @@ async def queue_notices(
     circle: Circle,
     shown: Mapping[str, Any],
     told: Mapping[str, Any],
+    public: Mapping[str, Any] | None = None,
 ) -> int:
     """One row for each notice and recipient; returns how many are to be sent. The events are written before.
 
-    `shown` is the situation as staff see it, `told` as a publisher is told of it.
+    `shown` is the situation as staff see it, `told` as a publisher is told of it, `public` as subscribers are.
     """
     rows: dict[str, dict[str, Any]] = {}
     for number, entry in enumerate(entries):
@@ -88,9 +93,11 @@ async def queue_notices(
                 {"private": True} if entry.private else {}
             )
             # a product that nobody has subscribed to is as it should be; a role that nobody has is not
-            nobody = [] if AUDIENCES[kind] is Audience.SUBSCRIBERS else [Recipient("", "", for_publisher=False)]
+            subscribers = AUDIENCES[kind] is Audience.SUBSCRIBERS
+            nobody = [] if subscribers else [Recipient("", "", for_publisher=False)]
+            outside = public if subscribers and public is not None else told
             for recipient in found or nobody:
-                payload = dict(told if recipient.for_publisher else shown) | said
+                payload = dict(outside if recipient.for_publisher else shown) | said
                 row = notice_row(subject, revision, entry.command, kind, recipient, payload, entry.at)
                 rows.setdefault(row["id"], row)
     return await insert_notices(session, list(rows.values()))
@@ -102,6 +109,8 @@ async def _words(session: AsyncSession, subject: str, kind: N, entry: Entry, ear
     The reason of a rejection is what was proposed and confirmed: the second approver's own words are for the audit
     trail, and a clock that ends a last warning has none.
     """
+    if entry.event in _BY_CLOCK:
+        return entry.text
     act = "hold" if entry.event == "hold_over" else _PROPOSED_BY.get(kind, entry.event)
     if entry.refused or entry.event == act:
         return entry.refused or entry.text
@@ -263,6 +272,10 @@ _TITLES = {
     "PublicationFailed": "publication failed",
     "published": "a submission was published",
     "hold_over": "the hold's term ended",
+    "exposures": "advisories said something new of it",
+    "overdue": "put on hold: not mended in time",
+    "remediation_reminder": "reminded of what has to be mended",
+    "revoke_warning": "warned of the revocation",
     "approve": "approved",
     "request_changes": "asked for changes",
     "reject": "proposed to reject",

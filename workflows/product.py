@@ -1,7 +1,8 @@
 """The story of a product: it numbers submissions, publishes one after the other, and keeps the listing's state."""
 
 import asyncio
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -25,7 +26,9 @@ with workflow.unsafe.imports_passed_through():
     from models.products import ListingStatus, NewSubmission, ProductSnapshot, ProductState, PublicationOrder, Submitted
     from models.publishers import Standing
     from models.recording import Entry, ProductRecording
+    from models.watching import Clock, ExposureNews
     from models.work import Admission, ListingOrder, ProductStart, PublicationDone, SubmissionStart
+    from policies import clocks, remediation
     from policies import product as life
     from workflows import search_attributes
     from workflows.inbox import Inbox, takes, told_by
@@ -61,6 +64,9 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     def __init__(self, start: ProductStart) -> None:
         self.inbox: Inbox[ProductSnapshot] = Inbox()
         self._arrivals: list[_Arrival] = []
+        self._news: list[ExposureNews] = []
+        #: a publication has changed the clocks: the timer that runs is not the one that is needed
+        self._clocks_changed = False
         self._trail = Trail()
         self._trouble = ""
         #: something is on its way to the registry, or the answer to it
@@ -77,33 +83,45 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
                 await self._welcome(self._arrivals.pop(0))
             if self.inbox:
                 await self.inbox.judge(self._state.publisher, self._told, self._note_refusal)
+            while self._news:
+                self._hear(self._news.pop(0))
+            self._strike()
             self._advance(life.hold_over(self._state, now()), Entry(event="hold_over", at=workflow.now()))
         await self._beside.let_go()
         workflow.continue_as_new(start.model_copy(update={"state": self._state}))
 
     async def _next_moment(self) -> None:
-        """A message, the end of a hold's term, or the time to begin anew."""
-        until = self._state.hold_until
+        """A message, what the clocks do next, the end of a hold's term, or the time to begin anew."""
+        self._clocks_changed = False
+        until = min(filter(None, (self._state.hold_until, self._clocks_moment())), default=None)
         timeout = max(until - workflow.now(), timedelta(seconds=1)) if until else None
         try:
             await workflow.wait_condition(
                 lambda: self._has_news() or self._may_begin_anew(),
                 timeout=timeout,
-                timeout_summary="the hold's term",
+                timeout_summary="the hold's term" if self._state.hold_until else "the next clock",
             )
         except TimeoutError:
             return
         self._beside.check()
 
+    def _clocks_moment(self) -> datetime | None:
+        """When the clocks do something by themselves. Holds that began before there was a warning have none."""
+        moment = remediation.next_moment(self._state)
+        if moment is not None and self._state.status is ListingStatus.HOLD and not workflow.patched("revoke-warning"):
+            return None
+        return moment
+
     def _has_news(self) -> bool:
-        return bool(self._arrivals) or bool(self.inbox) or self._beside.has_failed()
+        told = bool(self._arrivals) or bool(self.inbox) or bool(self._news)
+        return told or self._clocks_changed or self._beside.has_failed()
 
     def _may_begin_anew(self) -> bool:
         """A history that has grown long is begun anew when nothing is on its way: nobody's message gets lost."""
         return (
             workflow.info().is_continue_as_new_suggested()
             and not self._registry_is_busy
-            and not (self._arrivals or self.inbox)
+            and not (self._arrivals or self.inbox or self._news)
             and self._trail.is_recorded
             and workflow.all_handlers_finished()
         )
@@ -228,13 +246,37 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
 
     async def _conclude(self, order: PublicationOrder, done: PublicationDone) -> None:
         """What is published is published, even when the recall came a moment too late."""
+        self._news.extend(self._state.early)
+        self._state = self._state.model_copy(update={"early": ()})
         if done.problem:
             self._state = life.failed(self._state, order)
             await self._signal(order.submission, "publication_failed", e.PublicationFailed(reason=done.problem))
             return
-        change = life.published(self._state, order)
+        change = life.published(self._state, order, done.changes, now())
         self._advance(change, Entry(event="published", at=workflow.now(), text=order.submission))
+        self._clocks_changed = bool(self._state.exposures)
         await self._signal(order.submission, "published", e.Published(release=order.release))
+
+    # --- the watch --------------------------------------------------------------------------------------------------
+
+    def _hear(self, news: ExposureNews) -> None:
+        """What the advisories say of the published images now. What has no clock is remembered and not recorded."""
+        change = remediation.told(self._state, news, now())
+        if change.state.revision == self._state.revision:
+            self._state = change.state
+            return
+        kinds = Counter(told.kind for told in news.changes)
+        said = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        self._advance(change, Entry(event="exposures", at=workflow.now(), text=said))
+
+    def _strike(self) -> None:
+        """A reminder, a hold or a warning, each by the clock alone."""
+        moment = self._clocks_moment()
+        if moment is None or moment > now():
+            return
+        change = remediation.struck(self._state, now())
+        event, text = remediation.event(change)
+        self._advance(change, Entry(event=event, at=workflow.now(), text=text))
 
     # --- decisions on the listing -----------------------------------------------------------------------------------
 
@@ -299,6 +341,19 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
         self._state = life.closed(self._state, submission)
         self._show()
 
+    @workflow.signal
+    @takes(ExposureNews)
+    def exposures(self, news: ExposureNews) -> None:
+        """The advisories were matched again with the published images."""
+        self._news.append(news)
+
+    @workflow.query
+    def clocks(self) -> list[Clock]:
+        """What has to be mended, and by when; the most urgent first, then what waits for a fix."""
+        ordered = [clock for clock in self._state.exposures if clock.due is not None]
+        ordered.sort(key=lambda clock: (clock.due, clock.key))
+        return ordered + [clock for clock in self._state.exposures if clock.due is None]
+
     @workflow.query
     def snapshot(self) -> ProductSnapshot:
         """State of the listing and what waits to be published."""
@@ -310,6 +365,12 @@ def _details(state: ProductState) -> str:
     lines = [f"**{state.status}** · {state.numbered} submissions · revision {state.revision}"]
     lines += [f"- open: #{known.number} `{known.id}` ({known.track})" for known in state.open]
     lines += [f"- to publish: `{order.submission}`" for order in state.queue]
+    if state.exposures:
+        due = clocks.next_due(state.exposures)
+        first = f"the first clock ends {due:%Y-%m-%d %H:%M} UTC" if due else "no clock runs until there is a fix"
+        lines.append(f"- to mend: {remediation.count(state)}; {first}")
     if state.reason:
         lines.append(f"- reason: {state.reason}")
+    if state.hold_until:
+        lines.append(f"- revoked {state.hold_until:%Y-%m-%d %H:%M} UTC, unless it recovers")
     return "\n".join(lines)

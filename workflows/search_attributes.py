@@ -8,8 +8,9 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAtt
 
 with workflow.unsafe.imports_passed_through():
     from models.lifecycle import Stage, SubmissionState
-    from models.products import ProductState
+    from models.products import ListingStatus, ProductState
     from models.publishers import ApplicationState
+    from policies import clocks
 
 PUBLISHER = SearchAttributeKey.for_keyword("Publisher")
 PRODUCT = SearchAttributeKey.for_keyword("Product")
@@ -57,8 +58,12 @@ def of_submission(before: SubmissionState, after: SubmissionState) -> list[Searc
 
 
 def of_product(before: ProductState, after: ProductState) -> list[SearchAttributeUpdate[Any]]:
-    """Due is when a hold turns into a revocation."""
-    return _stage_and_due(before.status, after.status, before.hold_until, after.hold_until)
+    """Due is when a hold turns into a revocation, or when the first clock of its vulnerabilities ends."""
+    return _stage_and_due(before.status, after.status, _due_of(before), _due_of(after))
+
+
+def _due_of(state: ProductState) -> datetime | None:
+    return clocks.next_due(state.exposures) if state.status is ListingStatus.PUBLISHED else state.hold_until
 
 
 def of_application(before: ApplicationState, after: ApplicationState) -> list[SearchAttributeUpdate[Any]]:
