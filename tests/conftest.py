@@ -1,6 +1,7 @@
 """What every test may rely on: nothing of the user's settings, no log on the screen, and parts that are there."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -18,6 +19,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("house")
+
+# Started in the background by a script (`nohup make test &`), a process ignores Ctrl-C, and so do all that it starts: the
+# tests that send it to a program would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in [name for name in os.environ if name.startswith("WHARFINGER_")]:
     del os.environ[name]
