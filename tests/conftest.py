@@ -20,8 +20,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-# Started in the background by a script (`nohup make test &`), a process ignores Ctrl-C, and so do all that it starts: the
-# tests that send it to a program would wait for ever.
+# Started in the background by a script (`nohup make test &`), a process ignores Ctrl-C, and so do all that it starts:
+# the tests that send it to a program would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in [name for name in os.environ if name.startswith("WHARFINGER_")]:
