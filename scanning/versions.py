@@ -11,7 +11,6 @@ from typing import Any
 
 from scanning.version_keys import InvalidVersion, base_of, version_key
 
-
 #: ecosystems where one version is written in several ways: 1.0 and 1.0.0 of PyPI, v1.0.0 and 1.0.0+build of Go. For the
 #: others, a list is literal.
 _SPELT_DIFFERENTLY = frozenset(
