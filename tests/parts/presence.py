@@ -57,6 +57,7 @@ PARTS = {
     "temporal": Part(lambda: program("temporal"), LOCKED),
     "temporal-test-server": Part(lambda: program("temporal-test-server"), LOCKED),
     "trivy": Part(lambda: program("trivy"), LOCKED),
+    "dpkg-deb": Part(lambda: program("dpkg-deb"), "it is part of every Debian"),
 }
 
 
