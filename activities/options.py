@@ -71,8 +71,10 @@ EXAMINE: Options = {
 
 
 #: priority keys: 1 is served first
-PUBLISHERS_PUSH = 2
 PUBLICATION_FIRST = 1
+PUBLISHERS_PUSH = 2
+WATCH_NEXT = 3
+NIGHTLY = 4
 
 
 def scan(publisher: str) -> Options:
@@ -113,3 +115,28 @@ RECONCILE: Options = {
     "heartbeat_timeout": timedelta(minutes=2),
     "retry_policy": _PATIENT,
 }
+
+
+def _watch(minutes: int) -> Options:
+    """Work of the watch: nobody waits for it by the minute, so it lets publishers go first."""
+    return {
+        "task_queue": SCANNING_QUEUE,
+        "start_to_close_timeout": timedelta(minutes=minutes),
+        "heartbeat_timeout": _SILENCE,
+        "retry_policy": _PATIENT,
+        "priority": Priority(priority_key=WATCH_NEXT),
+    }
+
+
+#: the exports of whole ecosystems, the first time
+SYNC: Options = _watch(180)
+REMATCH: Options = _watch(30)
+#: a signal each to very many products
+TELL: Options = _watch(120)
+DIGEST: Options = _watch(30)
+RESCAN_PLAN: Options = _watch(10)
+
+
+def rescan(publisher: str) -> Options:
+    """As `scan`, after everything that somebody waits for: the old verdict is in force meanwhile."""
+    return {**scan(publisher), "priority": Priority(priority_key=NIGHTLY, fairness_key=publisher)}

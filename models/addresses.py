@@ -14,6 +14,12 @@ QUEUES = (MODERATION_QUEUE, SCANNING_QUEUE, CERTIFICATION_QUEUE, MAIL_QUEUE)
 
 MAILROOM_ID = "mailroom"
 RECONCILE_SCHEDULE_ID = "reconcile"
+ADVISORIES_SCHEDULE_ID = "advisories"
+DIGEST_SCHEDULE_ID = "digest"
+RESCAN_SCHEDULE_ID = "rescan"
+#: a run that somebody started by hand, beside those of the schedule
+ADVISORIES_BY_HAND_ID = "advisories/by-hand"
+RESCAN_BY_HAND_ID = "rescan/by-hand"
 
 #: Crockford's base 32 in lower case: no i, l, o, u, so an id can be read out over the telephone
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -34,6 +40,10 @@ def product_address(product: str) -> str:
 
 def submission_address(submission: str) -> str:
     return f"submission/{submission}"
+
+
+def mass_change_address(batch: str) -> str:
+    return f"mass-change/{batch}"
 
 
 def scan_address(subject: str, iteration: int) -> str:

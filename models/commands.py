@@ -252,3 +252,6 @@ PUBLISHER_COMMANDS: tuple[type[Command], ...] = (
     DeferPublisher,
     ChangeProfile,
 )
+
+#: what the security team says to an update of advisories that concerns very many products
+MASS_CHANGE_COMMANDS: tuple[type[Command], ...] = (Confirm, Decline)

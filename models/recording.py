@@ -8,6 +8,7 @@ from models.lifecycle import Snapshot
 from models.notices import NoticeKind
 from models.products import ProductSnapshot
 from models.publishers import ApplicationSnapshot
+from models.watching import MassChangeSnapshot
 
 
 class Entry(Message):
@@ -29,7 +30,7 @@ class Entry(Message):
     private: bool = False
 
 
-S = TypeVar("S", Snapshot, ApplicationSnapshot, ProductSnapshot)
+S = TypeVar("S", Snapshot, ApplicationSnapshot, ProductSnapshot, MassChangeSnapshot)
 
 
 class Recording(Message, Generic[S]):
@@ -52,4 +53,8 @@ class ApplicationRecording(Recording[ApplicationSnapshot]):
 
 
 class ProductRecording(Recording[ProductSnapshot]):
+    pass
+
+
+class MassChangeRecording(Recording[MassChangeSnapshot]):
     pass

@@ -94,15 +94,22 @@ class BatchStatus(StrEnum):
 
 
 class MassChangeSnapshot(Message):
-    """An update of advisories that concerns so many products that the security team looks first."""
+    """An update of advisories that concerns so many products that the security team looks first.
+
+    Changed only by policies.mass_changes; it is all that its process knows of itself.
+    """
 
     #: id of the batch
     id: str
     revision: int = 0
     status: BatchStatus = BatchStatus.WAITING
-    #: components named by the advisories, and products that have one of them
+    #: names of packages that the update is about, and products that have one of them
     names: int = 0
     products: int = 0
     since: datetime
     remind_at: datetime | None = None
+    #: of the decision
     reason: str = ""
+    decided_by: str = ""
+    #: id of the command that decided: told again, it is answered with what became of it
+    command: str = ""

@@ -8,7 +8,7 @@ from models.events import Examined
 from models.lifecycle import SubmissionState
 from models.policy import Remediation
 from models.products import ListingStatus, ProductState
-from models.watching import ExposureChange
+from models.watching import ExposureChange, MassChangeSnapshot
 
 
 class SubmissionStart(Message):
@@ -195,6 +195,24 @@ class BatchOrder(Message):
     reason: str = ""
 
 
+class MassChangeStart(Message):
+    """Starts a MassChangeWorkflow; `state` is what continue-as-new carries over."""
+
+    batch: AdvisoryBatch
+    state: MassChangeSnapshot | None = None
+
+
+class Watched(Message):
+    """What one look at the advisories came to: what was imported, told, and what waits for the security team."""
+
+    synced: SyncDone = SyncDone()
+    products: int = 0
+    changes: int = 0
+    #: ids of batches
+    told: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
 class Told(Message):
     """How many products were told of how many changes."""
 
@@ -237,3 +255,10 @@ class Rescanned(Message):
 
     report: str = ""
     problem: str = ""
+
+
+class RescansDone(Message):
+    """One night's images: how many have a new report, and how many could not be scanned."""
+
+    scanned: int = 0
+    problems: int = 0

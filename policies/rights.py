@@ -1,6 +1,7 @@
 """Who may do what: one table. Every command is judged by it when it is drained from the inbox."""
 
 from models.commands import (
+    MASS_CHANGE_COMMANDS,
     PRODUCT_COMMANDS,
     PUBLISHER_COMMANDS,
     SUBMISSION_COMMANDS,
@@ -64,6 +65,12 @@ PUBLISHER_RIGHTS: dict[str, frozenset[Role]] = {
     "change_profile": _PUBLISHER,
 }
 
+#: no second approver: confirming it is what lets the clocks of the policy run
+MASS_CHANGE_RIGHTS: dict[str, frozenset[Role]] = {
+    "confirm": frozenset({Role.SECURITY}),
+    "decline": frozenset({Role.SECURITY}),
+}
+
 #: who belongs to a publisher: no command of its process, but rows that are looked up when a command is judged
 MEMBERSHIP_RIGHTS: dict[str, frozenset[Role]] = {
     "add_member": _PUBLISHER | {Role.ADMIN},
@@ -97,5 +104,6 @@ def unguarded() -> set[str]:
         (SUBMISSION_COMMANDS, SUBMISSION_RIGHTS),
         (PRODUCT_COMMANDS, PRODUCT_RIGHTS),
         (PUBLISHER_COMMANDS, PUBLISHER_RIGHTS),
+        (MASS_CHANGE_COMMANDS, MASS_CHANGE_RIGHTS),
     )
     return {command.act for commands, rights in tables for command in commands if command.act not in rights}
