@@ -9,7 +9,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.context import Json, complaints, console, load_settings, runs, write_json
 from models.errors import NotFound
-from scanning.advisories import AdvisoryStore, Imported
+from scanning.advisories import AdvisoryStore
+from scanning.advisory_imports import Imported
 from settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Advisories (OSV) that images are matched against.")

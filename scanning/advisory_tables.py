@@ -119,14 +119,15 @@ class Change:
             self.touch(self.connection.execute("SELECT ecosystem, name FROM affected WHERE advisory = ?", (key,)))
 
     def put(self, part: Part) -> str:
-        """`added`, `changed` or `same`. Of two with the same time the later one counts: Go's are all of the year 1."""
+        """`added`, `changed`, `same`, or `older` for what does not count beside what is known. Of two with the same
+        time the later one counts: Go's are all of the year 1."""
         known = self.connection.execute(
             "SELECT key, modified, fingerprint FROM advisory WHERE id = ? AND scope = ?", (part.id, part.scope)
         ).fetchone()
         key, modified, before = known or (None, "", "")
         now = part.fingerprint
         if part.modified < modified:
-            return "same"
+            return "older"
         if key is not None and before == now:
             if part.modified != modified:
                 self.connection.execute("UPDATE advisory SET modified = ? WHERE key = ?", (part.modified, key))

@@ -1,189 +1,269 @@
-"""Where advisories come from: OSV exports as files, zips, folders or a URL, read one record at a time."""
+"""Where advisories come from: exports as files, zips and folders, of which nothing is held but one record at a time.
+
+Every record has a stamp: what bears one that was seen before need not be read again.
+"""
 
 import gzip
 import json
 import lzma
-import tempfile
+import os
+import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlsplit
 
-import httpx
+from models.errors import NotFound
+from scanning import zips
+from scanning.json_streams import Readable, objects_in
 
-from models.errors import NotFound, ToolFailed
-from models.scans import KnownExploited
-from scanning.kev import parse_entry
-from scanning.scores import score_of
+KINDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".zip")
 
-_KINDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".zip")
-#: bytes of the largest line or document that is read; the largest real record has under 20 MB
+#: bytes of the largest line or record that is read; the largest real record has under 20 MB
 _LARGEST = 32 * 2**20
-#: bytes of the largest export that is downloaded (all ecosystems in one zip: about 1.5 GB)
-_LARGEST_EXPORT = 8 * 2**30
-_SECONDS = 60.0
+#: bytes of a document that is read at once: longer ones are lists of many records
+_SMALL = 2**20
+#: bytes that one file may unpack to; all of OSV has about 10 GB
+_LARGEST_EXPORT = 32 * 2**30
+#: records of one file; all of OSV has less than a million
+_MOST_RECORDS = 5_000_000
 _GZIP = b"\x1f\x8b"
-#: bytes of the largest file of scores, unpacked
-_LARGEST_SCORES = 256 * 2**20
-#: a source of scores that is not told
-_UNNAMED = "unnamed"
+#: nanoseconds within which a file may be written again and bear the same time
+_RACY = 2_000_000_000
+#: another version of the reader reads everything again: it is part of every stamp
+_READER = b"1"
 #: what a file raises that is damaged, or a zip that is encrypted (RuntimeError) or packed in a way not known here
-_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A record that is no JSON, or too large: it is skipped and counted."""
 
+    reason: str
 
-@contextmanager
-def fetched(location: str | Path) -> Iterator[Path]:
-    """The export as a file or folder; what a URL sends is kept until the end.
 
-    Errors: NotFound for a URL that is wrong, ToolFailed for one that does not answer.
-    """
-    if not str(location).startswith(("https://", "http://")):
-        yield Path(location)
-        return
-    with tempfile.TemporaryDirectory(prefix="advisories-") as folder:
-        yield _download(str(location), Path(folder))
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that is not read yet, or the few of one document."""
+
+    #: where it stands, for people
+    place: str
+    #: equal for equal content; empty when that is not known
+    stamp: bytes
+    #: records, `Unreadable` in the place of one that is
+    read: Callable[[], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file with records, or all the small files of a folder."""
+
+    path: Path
+    #: the same as before: nothing in it has changed. Empty when that cannot be told without reading it.
+    version: str
+    entries: Callable[[], Iterator[Entry]]
+
+
+def containers(path: Path) -> list[Container]:
+    """What an export consists of. Errors: NotFound for a place without advisories."""
+    if path.is_dir():
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names if name.endswith(KINDS)]
+        files = sorted(file for file in files if file.is_file())
+        if not files:
+            raise NotFound(f"There are no advisories in {path}: expected files that end with {', '.join(KINDS)}.")
+        loose = [file for file in files if file.suffix == ".json" and file.stat().st_size <= _SMALL]
+        large = sorted(set(files) - set(loose))
+        small = [Container(path, "", partial(_loose, path, loose))] if loose else []
+        return [*small, *map(_of_file, large)]
+    if not path.is_file():
+        raise NotFound(f"There is nothing at {path}.")
+    if not path.name.endswith(KINDS):
+        raise NotFound(f"{path} is no export: its name should end with {', '.join(KINDS)}.")
+    return [_of_file(path)]
 
 
 def records(path: Path) -> Iterator[Any]:
     """Every record of an export, or `Unreadable` in its place. Errors: NotFound for a place without advisories."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_KINDS))
-        if not files:
-            raise NotFound(f"There are no advisories in {path}: expected files that end with {', '.join(_KINDS)}.")
-        for file in files:
-            yield from _of_file(file)
-    elif path.is_file():
-        if not path.name.endswith(_KINDS):
-            raise NotFound(f"{path} is no export: its name should end with {', '.join(_KINDS)}.")
-        yield from _of_file(path)
-    else:
-        raise NotFound(f"There is nothing at {path}.")
+    for container in containers(path):
+        for entry in container.entries():
+            yield from entry.read()
 
 
-def _download(url: str, folder: Path) -> Path:
-    size = 0
+def opened(path: Path) -> BinaryIO:
+    """The file, unpacked if it is a gzip; by its first bytes: some servers unpack what they send, others pack it."""
+    file = path.open("rb")
+    magic = file.read(len(_GZIP))
+    file.seek(0)
+    return cast(BinaryIO, _Unpacked(file)) if magic == _GZIP else file
+
+
+class _Unpacked(gzip.GzipFile):
+    """Closes the file below it too, and has an end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file)
+        self._below = file
+
+    def read(self, size: int | None = -1) -> bytes:
+        _check_size(self.tell())
+        return super().read(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        _check_size(self.tell())
+        return super().readline(size)
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
+
+
+def _check_size(size: int) -> None:
+    if size > _LARGEST_EXPORT:
+        raise OSError(f"it unpacks to more than {_LARGEST_EXPORT:,} bytes")
+
+
+def _of_file(path: Path) -> Container:
+    return Container(path, _version_of(path), partial(_entries_of, path))
+
+
+def _version_of(path: Path) -> str:
+    """Empty for a file so young that it may be written again without a change of its time."""
+    told = path.stat()
+    if time.time_ns() - told.st_mtime_ns < _RACY:
+        return ""
+    return f"{_READER.decode()}-{told.st_ino}-{told.st_size}-{told.st_mtime_ns}"
+
+
+def _entries_of(path: Path) -> Iterator[Entry]:
     try:
-        name = PurePosixPath(urlsplit(url).path).name
-        target = folder / (name if name.endswith(_KINDS) else "export.zip")
-        with (
-            httpx.stream("GET", url, timeout=_SECONDS, follow_redirects=True) as answer,
-            target.open("wb") as file,
-        ):
-            if answer.status_code in (404, 410):
-                raise NotFound(f"There is nothing at {url}.")
-            answer.raise_for_status()
-            for chunk in answer.iter_bytes():
-                size += len(chunk)
-                if size > _LARGEST_EXPORT:
-                    raise ToolFailed(f"{url} sends more than {_LARGEST_EXPORT:,} bytes.")
-                file.write(chunk)
-    except (ValueError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise NotFound(f"{url} is no address of an export: {error}.") from error
-    except httpx.HTTPError as error:
-        raise ToolFailed(f"The advisories at {url} could not be fetched: {error or type(error).__name__}.") from error
-    return target
-
-
-def _of_file(path: Path) -> Iterator[Any]:
-    try:
-        if path.name.endswith(".zip"):
-            yield from _of_zip(path)
-            return
-        with path.open("rb") as file:
-            content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if _is_gzip(file) else file
-            if path.name.endswith((".jsonl", ".jsonl.gz")):
-                yield from _of_lines(content)
+        with path.open("rb") if path.name.endswith(".zip") else opened(path) as file:
+            if path.name.endswith(".zip"):
+                entries = _of_zip(path, file)
+            elif path.name.endswith((".jsonl", ".jsonl.gz")):
+                entries = _of_lines(path.name, file)
             else:
-                yield from _of_document(content)
-    except _DAMAGE as error:
+                entries = _of_document(path.name, file)
+            for count, entry in enumerate(entries):
+                if count == _MOST_RECORDS:
+                    raise OSError(f"it has more than {_MOST_RECORDS:,} records")
+                yield entry
+    except DAMAGE as error:
         raise NotFound(f"{path} cannot be read: {error}") from error
 
 
-def _is_gzip(file: BinaryIO) -> bool:
-    """By its first bytes: some servers unpack what they send, others pack it."""
-    magic = file.read(len(_GZIP))
-    file.seek(0)
-    return magic == _GZIP
-
-
-def _of_lines(file: BinaryIO) -> Iterator[Any]:
+def _of_lines(name: str, file: BinaryIO) -> Iterator[Entry]:
+    number = 0
     while line := file.readline(_LARGEST):
+        number += 1
+        place = f"{name}, line {number}"
         if len(line) == _LARGEST and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
                 line = file.readline(2**16)
-            yield Unreadable()
-        elif line.strip():
-            yield _json(line)
+            yield Entry(place, b"", partial(_one, Unreadable(f"it is longer than {_LARGEST:,} bytes")))
+        elif text := line.strip():
+            yield Entry(place, _stamp(text), partial(_of_text, text))
 
 
-def _of_zip(path: Path) -> Iterator[Any]:
-    with zipfile.ZipFile(path) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".json")]
-        if not members:
-            raise NotFound(f"There are no advisories in {path}: expected files that end with .json.")
-        for member in members:
-            with archive.open(member) as file:
-                yield from _of_document(cast(BinaryIO, file))
+def _of_zip(path: Path, file: BinaryIO) -> Iterator[Entry]:
+    """A member's check sum and its two sizes stand in the directory: what has not changed is not unpacked."""
+    empty, unpacked = True, 0
+    for member in zips.members_of(file):
+        if member.name.endswith(".json"):
+            empty = False
+            unpacked += member.size
+            _check_size(unpacked)
+            stamp = _stamp(f"{member.name}\0{member.crc}\0{member.size}\0{member.packed}".encode())
+            yield Entry(f"{path.name}, {member.name}", stamp, partial(_of_member, path, file, member))
+    if empty:
+        raise NotFound(f"There are no advisories in {path}: expected files that end with .json.")
 
 
-def _of_document(file: BinaryIO) -> Iterator[Any]:
-    content = file.read(_LARGEST + 1)
-    read = _json(content) if len(content) <= _LARGEST else Unreadable()
-    if isinstance(read, list):
-        yield from read
-    else:
-        yield read
+def _of_member(path: Path, file: BinaryIO, member: zips.Member) -> Iterator[Any]:
+    try:
+        for entry in _of_document(member.name, zips.MemberReader(file, member)):
+            yield from entry.read()
+    except DAMAGE as error:
+        raise NotFound(f"{path} cannot be read: {error}") from error
+
+
+def _loose(folder: Path, files: list[Path]) -> Iterator[Entry]:
+    for path in files:
+        try:
+            version = _version_of(path)
+        except OSError as error:
+            raise NotFound(f"{path} cannot be read: {error}") from error
+        place = str(path.relative_to(folder))
+        stamp = _stamp(f"{place}\0{version}".encode("utf-8", "surrogateescape")) if version else b""
+        yield Entry(place, stamp, partial(_of_path, path))
+
+
+def _of_path(path: Path) -> Iterator[Any]:
+    for entry in _entries_of(path):
+        yield from entry.read()
+
+
+def _of_document(place: str, file: Readable) -> Iterator[Entry]:
+    """Most are one small record; of a long one nothing is held but the record that is read."""
+    head = file.read(_SMALL + 1)
+    if len(head) <= _SMALL:
+        for found in _listed(_json(head)):
+            yield Entry(place, b"", partial(_one, found))
+        return
+    number = 0
+    try:
+        for number, (found, text) in enumerate(objects_in(_Joined(head, file), _LARGEST), 1):
+            stamp = _stamp(text.encode("utf-8", "surrogatepass"))
+            yield Entry(f"{place}, record {number}", stamp, partial(_one, found))
+    except (ValueError, RecursionError) as error:
+        yield Entry(f"{place}, after record {number}", b"", partial(_one, Unreadable(_words(error))))
+
+
+@dataclass(slots=True)
+class _Joined:
+    """What was read already, and the rest."""
+
+    head: bytes
+    file: Readable
+    count: int = 0
+
+    def read(self, size: int, /) -> bytes:
+        content, self.head = self.head[:size], self.head[size:]
+        content = content or self.file.read(size)
+        self.count += len(content)
+        _check_size(self.count)
+        return content
+
+
+def _listed(found: Any) -> list[Any]:
+    """Records of a small document: NVD's and CISA's have theirs under `vulnerabilities`."""
+    if isinstance(found, dict) and "id" not in found and isinstance(found.get("vulnerabilities"), list):
+        return list(found["vulnerabilities"])
+    return found if isinstance(found, list) else [found]
+
+
+def _one(record: Any) -> Iterator[Any]:
+    yield record
+
+
+def _of_text(text: bytes) -> Iterator[Any]:
+    yield _json(text)
 
 
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except (ValueError, RecursionError):
-        return Unreadable()
+    except (ValueError, RecursionError) as error:
+        return Unreadable(_words(error))
 
 
-def catalog_in(path: Path) -> Iterator[tuple[str, KnownExploited]]:
-    """(CVE, entry) of the catalog of known exploited vulnerabilities (kev.py). Errors: NotFound: a catalog is taken as
-    a whole, so one broken entry is enough."""
-    try:
-        catalog = json.loads(_unpacked(path))
-        entries = catalog["vulnerabilities"] if isinstance(catalog, dict) else catalog
-        if not isinstance(entries, list) or not entries:
-            raise ValueError("it has no entries")
-        yield from map(parse_entry, entries)
-    except (*_DAMAGE, ValueError, KeyError, RecursionError) as error:
-        raise NotFound(f"{path} is no catalog of known exploited vulnerabilities: {error}") from error
+def _words(error: Exception) -> str:
+    return f"no JSON: {error}" if isinstance(error, ValueError) else "no JSON: it is nested too deeply"
 
 
-def scores_in(path: Path) -> Iterator[tuple[str, str, set[str]]]:
-    """(CVE, source, its vectors) of JSON of {CVE: [[source, vector, base score], ...]}, gzipped or not. A vector that
-    cannot be read is left out. Errors: NotFound."""
-    try:
-        for cve, scores in json.loads(_unpacked(path)).items():
-            vectors: dict[str, set[str]] = {}
-            for told, vector, *_ in scores:
-                source = told or _UNNAMED
-                # a lone surrogate is in no encoding, and no database takes it
-                (cve + source).encode()
-                said = vectors.setdefault(source, set())
-                if score_of(vector, source) is not None:
-                    said.add(vector)
-            for source, found in vectors.items():
-                yield cve, source, found
-    except (*_DAMAGE, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise NotFound(f"{path} has no scores: {error}") from error
-
-
-def _unpacked(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = (cast(BinaryIO, gzip.GzipFile(fileobj=file)) if _is_gzip(file) else file).read(_LARGEST_SCORES + 1)
-    if len(content) > _LARGEST_SCORES:
-        raise ValueError(f"it has more than {_LARGEST_SCORES:,} bytes")
-    return content
+def _stamp(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16, person=_READER).digest()

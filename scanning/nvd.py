@@ -16,9 +16,8 @@ from scanning.osv import InvalidAdvisory, moment, one_line
 from scanning.scores import score_of
 from scanning.version_keys import InvalidVersion
 
-#: what another source of scores than NVD itself is told by
-SCORES_OF_NVD = "NVD"
-
+#: what NVD's own scores are told by; those that it passes on are told by their source and this
+_NVD = "NVD"
 _NVD_ITSELF = "nvd@nist.gov"
 #: sources that NVD names by a number
 _SOURCES = {"134c704f-9b21-4f2e-91b3-4a467353bcc0": "CISA-ADP"}
@@ -153,17 +152,23 @@ def _is_elsewhere(cpe: Cpe) -> bool:
 
 
 def _scores(metrics: dict[str, Any]) -> dict[str, set[str]]:
-    """Vectors by source; other sources than NVD are told as what they say in NVD: they may say more elsewhere."""
+    """Vectors by source; of another one than NVD it is told that it was NVD who passed them on: it may say something
+    else in a file of its own."""
     found: dict[str, set[str]] = {}
     for kind in _METRICS:
         for metric in metrics.get(kind) or ():
             said = metric.get("source") or ""
-            source = SCORES_OF_NVD if said == _NVD_ITSELF else f"{_SOURCES.get(said, said)[:80]} ({SCORES_OF_NVD})"
+            source = _NVD if said == _NVD_ITSELF else f"{_SOURCES.get(said, said)[:80]} ({_NVD})"
             source.encode()
             vector = metric["cvssData"]["vectorString"]
             if score_of(vector, source) is not None:
                 found.setdefault(source, set()).add(vector)
     return found
+
+
+def is_of_nvd(source: str) -> bool:
+    """Whether a score's source is NVD, or one that NVD has passed on."""
+    return source == _NVD or source.endswith(f" ({_NVD})")
 
 
 def _summary(cve: dict[str, Any], conditions: set[str]) -> str:

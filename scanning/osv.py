@@ -180,7 +180,7 @@ def normal_name(ecosystem: str, name: str) -> str:
 
 def to_json(advisory: Advisory) -> str:
     """What the store keeps of the record as a whole: the same record is the same text."""
-    return _compact([advisory.aliases, advisory.upstream, advisory.summary, advisory.url, advisory.severity])
+    return compact([advisory.aliases, advisory.upstream, advisory.summary, advisory.url, advisory.severity])
 
 
 def from_json(id_: str, modified: str, content: str, affected: Iterable[Affected]) -> Advisory:
@@ -201,7 +201,7 @@ def from_json(id_: str, modified: str, content: str, affected: Iterable[Affected
 
 def affected_to_json(entries: Iterable[Affected]) -> str:
     """Entries of one name: a kernel bulletin names hundreds of packages, of which an image has one."""
-    return _compact(sorted([[range_.events for range_ in entry.ranges], entry.versions] for entry in entries))
+    return compact(sorted([[range_.events for range_ in entry.ranges], entry.versions] for entry in entries))
 
 
 def affected_from_json(ecosystem: str, name: str, content: str) -> Iterator[Affected]:
@@ -232,5 +232,6 @@ def by_scope(advisory: Advisory) -> dict[str, Advisory]:
     }
 
 
-def _compact(value: object) -> str:
+def compact(value: object) -> str:
+    """JSON without white space."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -22,7 +22,8 @@ from models.errors import NotFound, ToolFailed
 from models.policy import SeverityClasses
 from models.scans import Component, Vulnerability
 from scanning import advisory_tables
-from scanning.advisories import AdvisoryStore, Imported
+from scanning.advisories import AdvisoryStore
+from scanning.advisory_imports import Imported
 
 CLASSES = SeverityClasses()
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,8 @@ import pytest
 
 from models.policy import SeverityClasses
 from models.scans import Component
-from scanning.advisories import AdvisoryStore, Imported
+from scanning.advisories import AdvisoryStore
+from scanning.advisory_imports import Imported
 from tests.scanning.real_data import real
 
 

@@ -126,7 +126,7 @@ def test_an_exploited_vulnerability_says_so_until_the_catalog_no_longer_names_it
         KnownExploited.model_validate({"added": "2024-02-01", "due": "2024-02-22", "ransomware": True})
     ]
     assert store.snapshot() != before
-    assert exploited(store, "CVE-2024-0001", due=None, ransomware="Unknown") == 1
+    assert exploited(store, "CVE-2024-0001", due=None, ransomware="Unknown") == 2
     assert [found.exploited for found in found_in(store)] == [KnownExploited.model_validate({"added": "2024-02-01"})]
     exploited(store, "CVE-2000-0001")
     assert [found.exploited for found in found_in(store)] == [None]

@@ -4,21 +4,19 @@ import gzip
 import io
 import json
 import os
-import threading
 import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.errors import NotFound, ToolFailed
-from scanning import exports
-from scanning.advisories import AdvisoryStore, Imported
-from scanning.exports import Unreadable, fetched, records, scores_in
+from models.errors import NotFound
+from scanning import catalogs, exports, json_streams
+from scanning.catalogs import scores_in
+from scanning.exports import Unreadable, records
 
 ONE, TWO, THREE = ({"id": f"PYSEC-2024-{number}", "modified": "2024-01-01T00:00:00Z"} for number in (1, 2, 3))
 LINES = b"".join(json.dumps(record).encode() + b"\n" for record in (ONE, TWO, THREE))
@@ -109,7 +107,9 @@ def memory_below(limit: int) -> Iterator[None]:
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Limits a thousandth of the real ones, so that a line beyond all measure is one of megabytes."""
     monkeypatch.setattr(exports, "_LARGEST", 2**15)
-    monkeypatch.setattr(exports, "_LARGEST_SCORES", 2**18)
+    monkeypatch.setattr(exports, "_SMALL", 2**14)
+    monkeypatch.setattr(json_streams, "_CHUNK", 2**14)
+    monkeypatch.setattr(catalogs, "_LARGEST", 2**18)
     return 2**20
 
 
@@ -202,107 +202,6 @@ def test_a_place_without_advisories_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(NotFound, match="nothing at"):
         read(tmp_path / "pipe.json")
-
-
-Answer = tuple[int, dict[str, str], bytes | Callable[[], bytes]]
-Serve = Callable[[Mapping[str, Answer]], str]
-
-
-@pytest.fixture
-def served() -> Iterator[Serve]:
-    """A web server on loopback: answers by path as (status, headers, body)."""
-    answers: dict[str, Answer] = {}
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers, body = answers.get(self.path, (404, {}, b""))
-            self.send_response(status)
-            length = {} if callable(body) else {"Content-Length": str(len(body))}
-            for name, value in {**length, **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body() if callable(body) else body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-
-    def serve(given: Mapping[str, Answer]) -> str:
-        answers.update(given)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield serve
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_an_export_is_fetched_from_a_url_and_kept_only_as_long_as_it_is_read(served: Serve) -> None:
-    packed = {"Content-Encoding": "gzip"}
-    site = served(
-        {
-            "/PyPI/all.zip": (200, {}, ALL),
-            "/latest": (302, {"Location": "/PyPI/all.zip"}, b""),
-            "/all.jsonl.gz": (200, {}, gzip.compress(LINES)),
-            # packed once more on the way, or taken for that by the server
-            "/unpacked/all.jsonl.gz": (200, packed, gzip.compress(LINES)),
-            "/all.jsonl": (200, packed, gzip.compress(LINES)),
-        }
-    )
-    for path in ("/PyPI/all.zip?x=1", "/latest", "/all.jsonl.gz", "/unpacked/all.jsonl.gz", "/all.jsonl"):
-        served({path: (200, {}, ALL)} if "?" in path else {})
-        with fetched(site + path) as file:
-            assert read(file) == [ONE, TWO, THREE]
-        assert not file.exists()
-
-
-def test_while_an_export_is_fetched_others_may_write(served: Serve, tmp_path: Path) -> None:
-    """The server itself imports before it answers: a store that was locked meanwhile would never let it."""
-    package = {"affected": [{"package": {"ecosystem": "PyPI", "name": "left"}, "versions": ["1.0"]}]}
-    store = AdvisoryStore(tmp_path / "advisories.sqlite")
-
-    def answer() -> bytes:
-        store.import_from(written(tmp_path / "first.json", json.dumps({**ONE, **package}).encode()))
-        return json.dumps({**TWO, **package}).encode()
-
-    site = served({"/second.json": (200, {}, answer)})
-    assert store.import_from(f"{site}/second.json") == Imported(added=1, changed=0, total=2, skipped=0)
-
-
-def test_a_url_that_is_wrong_is_told_from_one_that_does_not_answer(
-    served: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = served(
-        {
-            "/broken": (500, {}, b""),
-            "/cut.zip": (200, {"Content-Length": "9999", "Connection": "close"}, ALL),
-            "/elsewhere": (302, {"Location": "file:///etc/passwd"}, b""),
-            "/large.zip": (200, {}, b"0" * 5000),
-        }
-    )
-    monkeypatch.setattr(exports, "_LARGEST_EXPORT", 4999)
-    monkeypatch.setattr(exports, "_SECONDS", 5.0)
-    for path, error in (
-        ("/missing.zip", NotFound),
-        ("/elsewhere", NotFound),
-        ("/broken", ToolFailed),
-        ("/cut.zip", ToolFailed),
-        ("/large.zip", ToolFailed),
-    ):
-        with pytest.raises(error, match=path), fetched(site + path):
-            pytest.fail("nothing was there to read")
-    for url, error in (("http://[::1", NotFound), ("http://127.0.0.1:1/all.zip", ToolFailed)):
-        with pytest.raises(error), fetched(url):
-            pytest.fail("nothing was there to read")
-
-
-def test_what_is_no_url_is_a_path(tmp_path: Path) -> None:
-    for place in (tmp_path, str(tmp_path)):
-        with fetched(place) as path:
-            assert path == tmp_path
 
 
 V3, V2 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "AV:N/AC:L/Au:N/C:P/I:P/A:P"
