@@ -39,7 +39,7 @@ def to_findings(sightings: Iterable[Sighting], gate: Gate) -> tuple[Finding, ...
 
 
 def key_for(vulnerability: Vulnerability) -> str:
-    return key_of(RULE, vulnerability.id, _component(vulnerability))
+    return key_of(RULE, vulnerability.id, package_of(vulnerability))
 
 
 def blocks(severity: Severity, fixed_version: str, gate: Gate) -> bool:
@@ -51,7 +51,7 @@ def blocks(severity: Severity, fixed_version: str, gate: Gate) -> bool:
     return severity is Severity.MAJOR and gate.major_with_fix and bool(fixed_version)
 
 
-def _component(vulnerability: Vulnerability) -> str:
+def package_of(vulnerability: Vulnerability) -> str:
     """The package without its version: `pkg:pypi/django`."""
     purl = vulnerability.purl.partition("?")[0]
     name, at, _ = purl.rpartition("@")

@@ -1,0 +1,86 @@
+"""What all reports are made of: an image, what was found in it on every platform, and what is said of that."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from models.findings import Severity
+from models.images import LayerFacts
+from models.scans import Component, ImageReport, Vulnerability
+from models.vex import VexStatement
+from policies.instructions import shown
+
+#: the weightiest first; what is not scored yet waits for somebody to look at it
+ORDER = (Severity.CRITICAL, Severity.MAJOR, Severity.UNKNOWN, Severity.MINOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """`image` is what people call it, `digest` that of its index or only manifest; one report for each platform."""
+
+    image: str
+    digest: str
+    reports: tuple[ImageReport, ...]
+    #: VEX or waivers that cover a vulnerability of a platform
+    statements: Mapping[tuple[str, Vulnerability], VexStatement] = field(default_factory=dict)
+
+    @property
+    def at(self) -> datetime:
+        """When the newest of the reports was made."""
+        return max(report.scanner.at for report in self.reports)
+
+    def sightings(self) -> Iterator["Sighted"]:
+        """Every vulnerability of every platform; platforms as they come, within one the weightiest first."""
+        for report in self.reports:
+            yield from _sightings(self, report)
+
+
+class Sighted(NamedTuple):
+    """A vulnerability where it was seen."""
+
+    report: ImageReport
+    found: Vulnerability
+    component: Component | None = None
+    layer: LayerFacts | None = None
+    said: VexStatement | None = None
+
+    @property
+    def platform(self) -> str:
+        return self.report.facts.platform
+
+    @property
+    def path(self) -> str:
+        """The file that told of the component, without leading slash; empty where none is known."""
+        return self.component.path if self.component else ""
+
+    @property
+    def instruction(self) -> str:
+        return instruction_of(self.layer) if self.layer else shown(self.found.instruction)
+
+
+def instruction_of(layer: LayerFacts) -> str:
+    """A report is read by more people than the image: secrets in instructions are not repeated."""
+    return shown(" ".join(layer.instruction.split()))
+
+
+def layers_of(report: ImageReport) -> dict[str, LayerFacts]:
+    """By diff_id; of two equal layers the lower one."""
+    return {layer.diff_id: layer for layer in reversed(report.facts.layers)}
+
+
+def _sightings(scanned: Scanned, report: ImageReport) -> Iterator[Sighted]:
+    layers = layers_of(report)
+    components = {(one.purl, one.version, one.layer): one for one in reversed(report.components)}
+    for found in sorted(report.vulnerabilities, key=_order):
+        yield Sighted(
+            report,
+            found,
+            components.get((found.purl, found.version, found.layer)),
+            layers.get(found.layer),
+            scanned.statements.get((report.facts.digest, found)),
+        )
+
+
+def _order(found: Vulnerability) -> tuple[object, ...]:
+    return ORDER.index(found.severity), found.component, found.version, found.id, found.layer, found.purl
