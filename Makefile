@@ -4,11 +4,12 @@
 #   make test      set up what tests need, and run them          (ARGS="tests/cli -x" picks)
 #   make check     lint, types, import contracts, migrations, replay: needs no system package
 #   make setup     only the environment below .venv/
+#   make fuzz      damaged input for every parser, ten minutes (ARGS="--only tar --seconds 60"); not part of the tests
 #   make clean     what the tools wrote; the hub's data in .wharfinger/ stays
 #   make distclean the environment as well
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo clean distclean
+.PHONY: help setup check test demo fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -27,6 +28,9 @@ test: setup
 demo: setup
 	@scripts/apt.sh demo || [ $$? -eq 3 ]
 	@exec .venv/bin/wharfinger demo $(if $(filter-out 0,$(DEMO_EXIT)),--exit) $(ARGS)
+
+fuzz: setup
+	@exec .venv/bin/python -m benchmarks.fuzz $(ARGS)
 
 clean:
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
