@@ -39,7 +39,7 @@ class Examiner:
 
     async def examine(self, examination: Examination) -> Outcome:
         order, now = examination.order, datetime.now(UTC)
-        async with self.database.session() as session:
+        async with self.database.session(brief=True) as session:
             policy = await self._policy_of(session, order)
             submission = await submissions.get(session, order.submission)
             manifest = await contents.find(session, ContentManifest, order.content)
@@ -75,7 +75,7 @@ class Examiner:
         previous, approved = [await self._since(each, report, reports, manifest) for each in earlier]
         nearest = previous or approved
         difference = await self.blobs.put_message(Comparison(previous=previous, approved=approved)) if nearest else ""
-        async with self.database.transaction() as session:
+        async with self.database.transaction(brief=True) as session:
             await policy_rows.keep(session, policy, now)
             await submissions.save_iteration(
                 session,
@@ -121,7 +121,7 @@ class Examiner:
         """What changed since an earlier iteration: manifest fields, layers, components, vulnerabilities, checks."""
         if before is None:
             return None
-        async with self.database.session() as session:
+        async with self.database.session(brief=True) as session:
             manifest_before = await contents.find(session, ContentManifest, before.content)
             edit = await contents.find(session, ContentManifest, before.page)
         if manifest_before and edit:

@@ -36,9 +36,9 @@ class OnboardingActivities:
         with translated():
             async with heartbeats():
                 policy = self.policy.current()
-                async with self.database.transaction() as session:
+                async with self.database.transaction(brief=True) as session:
                     await policies.keep(session, policy, datetime.now(UTC))
-                async with self.database.session() as session:
+                async with self.database.session(brief=True) as session:
                     manifest = await contents.find(session, ContentManifest, order.content)
                     submission = await submissions.get(session, order.submission)
                     live = await submissions.live_release(session, submission.product)

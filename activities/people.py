@@ -27,7 +27,7 @@ class PeopleActivities:
         A member learns by when the hub answers what it says: `reply_by` is counted in working days from `at`.
         """
         with translated():
-            async with self.database.session() as session:
+            async with self.database.session(brief=True) as session:
                 standing = await people.standing_of(session, question.actor, question.publisher)
             if Role.PUBLISHER not in standing.roles:
                 return standing
@@ -39,7 +39,7 @@ class PeopleActivities:
         """Only members of a verified publisher submit."""
         with translated():
             clocks = self.policy.current().remediation
-            async with self.database.session() as session:
+            async with self.database.session(brief=True) as session:
                 standing = await people.standing_of(session, new.actor, new.publisher)
                 if Role.PUBLISHER not in standing.roles:
                     return Admission(problem="Only a member of the publisher may submit its products.", clocks=clocks)

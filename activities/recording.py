@@ -41,7 +41,7 @@ class RecordingActivities:
                 if recording.snapshot.stage in CLOSED_STAGES:
                     await secrets.delete_of(session, submission_address(recording.snapshot.id))
 
-            await self.database.write(record)
+            await self.database.write(record, brief=True)
 
     async def _granted(self, recording: SubmissionRecording) -> dict[str, Waiver | None]:
         """The stored waivers that the entries name.
@@ -62,13 +62,15 @@ class RecordingActivities:
     async def record_product(self, recording: ProductRecording) -> None:
         run = _run()
         with translated():
-            await self.database.write(lambda session: projection.record_product(session, recording, run))
+            await self.database.write(lambda session: projection.record_product(session, recording, run), brief=True)
 
     @activity.defn
     async def record_application(self, recording: ApplicationRecording) -> None:
         run = _run()
         with translated():
-            await self.database.write(lambda session: projection.record_application(session, recording, run))
+            await self.database.write(
+                lambda session: projection.record_application(session, recording, run), brief=True
+            )
 
 
 async def _whole(session: AsyncSession, recording: SubmissionRecording) -> SubmissionRecording:

@@ -49,7 +49,7 @@ class ScanActivities:
             snapshot, version = await asyncio.to_thread(self.advisories.snapshot), await scanner.version()
             images: dict[str, ImageOrder] = {}
             stored: dict[str, datetime] = {}
-            async with self.database.session() as session:
+            async with self.database.session(brief=True) as session:
                 for tier in release.tiers:
                     for image in (platform for tag in tier.tags for platform in tag.platforms):
                         if image.digest in images:
@@ -108,12 +108,12 @@ class ScanActivities:
 
     async def _keep(self, report: ImageReport) -> str:
         digest = await self.blobs.put_message(report)
-        async with self.database.transaction() as session:
+        async with self.database.transaction(brief=True) as session:
             await scans.save(session, report, digest)
         return digest
 
     async def _source(self, order: ImageOrder) -> ImageSource:
-        async with self.database.session() as session:
+        async with self.database.session(brief=True) as session:
             manifest = await contents.find(session, ContentManifest, order.content)
         if manifest is None:
             raise RowMissing(f"Content manifest {order.content} is not in the database.")

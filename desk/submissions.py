@@ -51,7 +51,7 @@ def examine(
 
 async def check(hub: Hub, publisher: str, folder: SubmissionFolder) -> tuple[Finding, ...]:
     """The rules that need no image, as the hub applies them to this publisher."""
-    async with hub.database.session() as session:
+    async with hub.database.session(brief=True) as session:
         row = await publishers.get(session, publisher)
         profile = await publishers.profile(session, row.profile)
     return examine(folder, hub.policy.current(), profile)
@@ -69,7 +69,7 @@ async def submit(
     new, name = await _newcomer(hub, actor, publisher, folder.manifest)
     now = datetime.now(UTC)
     manifest = await _stored(hub, new.id, folder, access)
-    async with hub.database.transaction() as session:
+    async with hub.database.transaction(brief=True) as session:
         slug = slug_of(manifest.name)
         product = await products.find_or_create(session, new.publisher, slug, manifest.name, now)
         content = await contents.save(session, manifest)
@@ -86,7 +86,7 @@ async def submit(
         )
     told = new.model_copy(update={"product": product.id, "content": content})
     answer = await _hand_over(hub, told, f"{name}/{slug}")
-    async with hub.database.transaction() as session:
+    async with hub.database.transaction(brief=True) as session:
         # its process records the same in a moment; who has just been told the number may ask for it at once
         await submissions.numbered(session, new.id, answer.number)
     return Accepted(
@@ -108,7 +108,7 @@ async def _newcomer(hub: Hub, actor: str, publisher: str, manifest: ContentManif
 
     Asked here as well, so that what is refused is refused before anything is stored.
     """
-    async with hub.database.session() as session:
+    async with hub.database.session(brief=True) as session:
         person = await people.get(session, actor)
         row = await publishers.get(session, publisher)
         live = await _is_live(session, row.slug, slug_of(manifest.name))
@@ -152,7 +152,7 @@ async def _hand_over(hub: Hub, new: NewSubmission, name: str) -> Submitted:
 
 async def _forget(hub: Hub, submission: str) -> None:
     """A refused submission leaves no row that would wait for ever, and no credentials."""
-    async with hub.database.transaction() as session:
+    async with hub.database.transaction(brief=True) as session:
         await submissions.forget(session, submission)
         await hub.vault.delete_of(session, submission_address(submission))
 
@@ -167,7 +167,7 @@ async def resubmit(
     access: tuple[str, str] | None = None,
 ) -> Snapshot:
     """The mended content starts the next iteration. Errors as `submit`."""
-    async with hub.database.session() as session:
+    async with hub.database.session(brief=True) as session:
         row = await submissions.get(session, submission)
         person = await people.get(session, actor)
         before = await contents.find(session, ContentManifest, row.content)
@@ -178,7 +178,7 @@ async def resubmit(
     manifest = await _stored(hub, row.id, folder, access)
     if before is not None and access is None:
         manifest = _with_credentials_of(before, manifest)
-    async with hub.database.transaction() as session:
+    async with hub.database.transaction(brief=True) as session:
         content = await contents.save(session, manifest)
     command = Resubmit(id=f"resubmit-{new_id()}", actor=person.id, content=content, text=text)
     return await decide(hub, row.id, command)
@@ -186,7 +186,7 @@ async def resubmit(
 
 async def _refuse_stranger(hub: Hub, person: str, row: SubmissionView) -> None:
     """The process decides; asked here as well, so that nothing of a refused one is stored."""
-    async with hub.database.session() as session:
+    async with hub.database.session(brief=True) as session:
         standing = await people.standing_of(session, person, row.publisher)
     if Role.PUBLISHER not in standing.roles:
         raise NotAllowed(f"Only a member of {row.publisher_name} may resubmit its submissions.")
@@ -214,7 +214,7 @@ async def _stored(
         await hub.blobs.put(content)
     if access is None:
         return folder.manifest
-    async with hub.database.transaction() as session:
+    async with hub.database.transaction(brief=True) as session:
         secret = await hub.vault.put(session, submission_address(submission), *access, datetime.now(UTC))
     tiers = tuple(
         tier.model_copy(update={"source": tier.source.model_copy(update={"credentials": secret})})

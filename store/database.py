@@ -63,17 +63,23 @@ class Database:
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(self.url, connections) if self.is_sqlite else _postgresql(self.url, connections)
-        self._readers = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
-        self._writers = async_sessionmaker(
-            self.engine.execution_options(writes=True), class_=AsyncSession, expire_on_commit=False
-        )
+        self._readers, self._writers = self._sessions(), self._sessions(writes=True)
+        self._brief_readers, self._brief_writers = self._sessions(brief=True), self._sessions(writes=True, brief=True)
         # SQLite has one writer at a time, and those who wait for it sleep and try again: within the process we queue
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
+    def _sessions(self, **options: bool) -> async_sessionmaker[AsyncSession]:
+        engine = self.engine.execution_options(**options)
+        return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """For reading: one consistent view on SQLite, committed rows on PostgreSQL. Nothing is written."""
-        async with self._readers() as session:
+    async def session(self, *, brief: bool = False) -> AsyncIterator[AsyncSession]:
+        """For reading: one consistent view on SQLite, committed rows on PostgreSQL. Nothing is written.
+
+        `brief` is a promise: its statements find a few rows by their keys. SQLite is then asked without the way into
+        another thread and back, which costs more than such an answer; a long statement would hold up the whole process.
+        """
+        async with _closed_after(self._brief_readers()) if brief and self.is_sqlite else self._readers() as session:
             yield session
 
     @asynccontextmanager
@@ -85,19 +91,27 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """For writing: commits at the end, rolls back when an exception leaves the block.
+    async def transaction(self, *, brief: bool = False) -> AsyncIterator[AsyncSession]:
+        """For writing: commits at the end, rolls back when an exception leaves the block. `brief` as in `session`.
 
         The block cannot be run again when it loses a race (deadlock on PostgreSQL); `write` does that.
         """
-        async with self._turn, self._writers() as session, session.begin():
-            yield session
+        if brief and self.is_sqlite:
+            async with self._turn, _closed_after(self._brief_writers()) as session:
+                yield session
+                await session.commit()
+        else:
+            async with self._turn, self._writers() as session, session.begin():
+                yield session
 
-    async def write(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Run `work` in a transaction, and again when it loses a race. `work` has no other effects than its rows."""
+    async def write(self, work: Callable[[AsyncSession], Awaitable[T]], *, brief: bool = False) -> T:
+        """Run `work` in a transaction, and again when it loses a race. `work` has no other effects than its rows.
+
+        `brief` as in `session`.
+        """
         for tried in range(1, _TRIES + 1):
             try:
-                async with self.transaction() as session:
+                async with self.transaction(brief=brief) as session:
                     return await work(session)
             except DBAPIError as error:
                 if tried == _TRIES or not lost_a_race(error):
@@ -111,6 +125,17 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _closed_after(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """As the session closes itself, but without a task of its own while all is well: then nothing is waited for."""
+    try:
+        yield session
+    except BaseException:
+        async with session:
+            raise
+    await session.close()
 
 
 def lost_a_race(error: DBAPIError) -> bool:
@@ -141,9 +166,13 @@ def _sqlite(url: URL, connections: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
-        # a reader that turns writer later may find that it has lost: a writer says so at once
-        writes = connection.get_execution_options().get("writes")
+        options = connection.get_execution_options()
+        driver: Any = connection.connection.dbapi_connection
+        writes, is_brief = options.get("writes", False), options.get("brief", False)
+        driver.is_brief = is_brief and not writes
+        # a reader that turns writer later may find that it has lost: a writer says so at once, and waits in the thread
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        driver.is_brief = is_brief
 
     return engine
 
@@ -189,6 +218,20 @@ async def put_row(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(key))
     await session.exec(statement)
+
+
+async def put_rows(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], key: Sequence[str]
+) -> None:
+    """Insert the rows, or replace those with the same key: one statement for any number, all of the same columns."""
+    if not rows:
+        return
+    columns: Table = table.__table__  # type: ignore[attr-defined]
+    statement = _insert(session)(columns)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    await session.exec(
+        statement.on_conflict_do_update(index_elements=list(key), set_=changed), params=[dict(row) for row in rows]
+    )
 
 
 def _insert(session: AsyncSession) -> Callable[[type[SQLModel] | Table], Any]:

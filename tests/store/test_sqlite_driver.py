@@ -1,9 +1,10 @@
-"""One hop into SQLite's thread for each statement, whatever becomes of the statement."""
+"""One hop into SQLite's thread for each statement, none in what is brief, whatever becomes of the statement."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.tables import ContentRow
-from store.database import Database
+from store.database import Database, insert_new
 from tests.parts.rows import MONDAY
 
 #: takes minutes
@@ -41,20 +42,102 @@ async def keep(session: AsyncSession, digest: str) -> None:
     await session.flush()
 
 
-async def test_a_query_is_one_hop(sqlite: Database) -> None:
-    hops = 0
+@dataclass
+class Hops:
+    count: int = 0
+    first: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@contextmanager
+def counted_hops() -> Iterator[Hops]:
+    hops = Hops()
     execute: Any = aiosqlite.Connection._execute
 
     async def counted(self: Any, *given: Any, **more: Any) -> Any:
-        nonlocal hops
-        hops += 1
+        hops.count += 1
+        hops.first.set()
         return await execute(self, *given, **more)
 
+    with patch.object(aiosqlite.Connection, "_execute", counted):
+        yield hops
+
+
+async def test_a_query_is_one_hop(sqlite: Database) -> None:
     async with sqlite.session() as session:
         await session.exec(select(ContentRow))  # the connection is made, and the transaction begun
-        with patch.object(aiosqlite.Connection, "_execute", counted):
+        with counted_hops() as hops:
             assert not (await session.exec(select(ContentRow))).all()
-    assert hops == 1
+    assert hops.count == 1
+
+
+async def test_what_is_brief_hops_only_where_it_may_have_to_wait(sqlite: Database) -> None:
+    async with sqlite.session() as session:
+        await session.exec(select(ContentRow))  # the connection is made
+    with counted_hops() as hops:
+        async with sqlite.transaction(brief=True) as session:
+            await keep(session, "sha256:1")
+    assert hops.count == 2  # for the turn of a writer, and for the commit
+    with counted_hops() as hops:
+        async with sqlite.session(brief=True) as session:
+            assert [found.digest for found in await session.exec(select(ContentRow))] == ["sha256:1"]
+    assert not hops.count
+
+
+async def test_very_many_rows_are_written_in_the_thread_of_what_is_brief_as_well(sqlite: Database) -> None:
+    async with sqlite.transaction(brief=True) as session:
+        await keep(session, "sha256:0")
+        rows = [row(f"sha256:{number}").model_dump() for number in range(1, 1_002)]
+        with counted_hops() as hops:
+            assert len(await insert_new(session, ContentRow, rows, ("digest",))) == 1_001
+            assert hops.count
+
+
+async def test_a_brief_block_that_fails_leaves_nothing(sqlite: Database) -> None:
+    async def mistaken(error: type[BaseException]) -> None:
+        async with sqlite.transaction(brief=True) as session:
+            await keep(session, "sha256:1")
+            raise error
+
+    for error in (ValueError, asyncio.CancelledError):
+        with pytest.raises(error):
+            await mistaken(error)
+        async with sqlite.session(brief=True) as session:
+            assert not (await session.exec(select(ContentRow))).all()
+
+    async def doubled() -> None:
+        async with sqlite.transaction(brief=True) as session:
+            await keep(session, "sha256:1")
+            session.expunge_all()
+            await keep(session, "sha256:1")
+
+    with pytest.raises(IntegrityError):
+        await doubled()
+    async with sqlite.session(brief=True) as session:
+        assert not (await session.exec(select(ContentRow))).all()
+
+
+async def test_whoever_stops_waiting_for_a_turn_leaves_a_whole_connection(sqlite: Database, tmp_path: Path) -> None:
+    """The wait goes on in the connection's thread, where nothing may disturb it."""
+
+    async def write(digest: str) -> None:
+        async with sqlite.transaction(brief=True) as session:
+            await keep(session, digest)
+
+    async with sqlite.session() as session:
+        await session.exec(select(ContentRow))  # the connection is made
+    other = sqlite3.connect(tmp_path / "wharfinger.sqlite", isolation_level=None)
+    with closing(other), counted_hops() as hops:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(write("sha256:1"))
+        await hops.first.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await write("sha256:2")
+    async with sqlite.session(brief=True) as session:
+        assert [found.digest for found in await session.exec(select(ContentRow))] == ["sha256:2"]
 
 
 async def test_rows_counts_and_ids_come_back(sqlite: Database) -> None:
