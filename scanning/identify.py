@@ -9,14 +9,15 @@ costs little, and what stands around them is held against all signatures at once
 """
 
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Self
 
 from scanning.signature_files import Pattern, Signature, signatures
-from scanning.texts import clean
+from scanning.texts import decoded
 
 #: bytes of a file's beginning by which it is known whether it is looked at
 HEAD = 4096
@@ -26,13 +27,16 @@ AROUND = 160
 WINDOW = 2**20
 #: places of one file that are looked at: of a file that is nothing but versions, the rest is passed over
 _MOST_PLACES = 200_000
-#: and texts of signatures in them
-_MOST_HITS = 2_000
+#: texts of one pattern, and different ones: of a file that repeats them, the rest is passed over
+_MOST_MATCHES = 1_000
 _MOST_VERSIONS = 20
 _LONGEST_EVIDENCE = 120
+#: bytes before a version in which what decides about it is looked for, and all of the file after it
+_REACH = 16 * 2**20
 #: bytes of the largest file of text that is looked at
 _LARGEST_TEXT = 2**20
 _MAGIC = (b"\x7fELF", b"!<arch>\n")
+_Groups = tuple[tuple[str, str], ...]
 _PLACE = re.compile(rb"\.(?<=[0-9]\.)[0-9][0-9.]*")
 
 
@@ -62,8 +66,8 @@ class Identifier:
 
     def __init__(self, known: Iterable[Signature]) -> None:
         known = tuple(known)
-        self._texts = {one.file: _Texts([one]) for one in known if one.file}
-        self._binaries = _Texts([one for one in known if not one.file])
+        files = {pattern.file for one in known for pattern in one.patterns}
+        self._texts = {file: _Texts(known, file) for file in files | {""}}
 
     @classmethod
     @cache
@@ -75,17 +79,16 @@ class Identifier:
         """Whether the file can be one that signatures tell of: binaries and static libraries, and few named texts."""
         if head.startswith(_MAGIC):
             return True
-        return size <= _LARGEST_TEXT and path.rpartition("/")[2] in self._texts
+        return size <= _LARGEST_TEXT and path.rpartition("/")[2] in self._texts and b"\0" not in head
 
     def identify(self, path: str, chunks: Iterable[bytes]) -> tuple[Identified, ...]:
         """What a file is and what it has inside; each product and version once, in the order of their names."""
         search = None
         for window in _windows(chunks):
             if search is None:
-                texts = self._texts.get(path.rpartition("/")[2])
-                search = _Search(self._binaries if texts is None or window.content.startswith(_MAGIC) else texts)
-            if not search.looks_at(window):
-                break
+                file = "" if window.content.startswith(_MAGIC) else path.rpartition("/")[2]
+                search = _Search(self._texts.get(file, self._texts[""]))
+            search.looks_at(window)
         return search.result(path) if search else ()
 
 
@@ -114,16 +117,22 @@ def _windows(chunks: Iterable[bytes]) -> Iterator[_Window]:
 
 
 class _Texts:
-    """All texts of some signatures, and one expression that tells whether any of them is there."""
+    """All patterns of a kind of file."""
 
-    def __init__(self, known: Iterable[Signature]) -> None:
-        self.signatures = tuple(known)
-        texts: dict[bytes, None] = {}
-        for signature in self.signatures:
-            for pattern in signature.patterns:
-                texts.update(dict.fromkeys((pattern.text, *pattern.needs, *pattern.unless)))
-        self.each = {text: re.compile(text) for text in texts}
-        self.any = re.compile(b"|".join(re.sub(rb"\(\?P<\w+>", b"(?:", text) for text in texts))
+    def __init__(self, known: Iterable[Signature], file: str) -> None:
+        self.patterns = {one: [pattern for pattern in one.patterns if pattern.file == file] for one in known}
+        self.expressions = {pattern: re.compile(pattern.text) for some in self.patterns.values() for pattern in some}
+        self.marked: dict[bytes, list[Pattern]] = defaultdict(list)
+        for pattern in self.expressions:
+            self.marked[pattern.mark].append(pattern)
+        self.bare = self.marked.pop(b"", [])
+
+    def possible(self, content: bytes, has_bare: bool) -> Iterator[Pattern]:
+        for mark, patterns in self.marked.items():
+            if mark in content:
+                yield from patterns
+        if has_bare:
+            yield from self.bare
 
 
 class _Search:
@@ -131,65 +140,93 @@ class _Search:
 
     def __init__(self, texts: _Texts) -> None:
         self._texts = texts
-        #: text -> (version, update) -> what told
-        self._found: dict[bytes, dict[tuple[str, str], str]] = defaultdict(dict)
+        #: pattern -> what its groups said -> the text
+        self._found: dict[Pattern, dict[_Groups, str]] = defaultdict(dict)
+        #: bytes that decide about what was found -> whether the file has them
+        self._asked: dict[bytes, bool] = {}
+        self._recent: deque[bytes] = deque(maxlen=_REACH // WINDOW)
         self._places = _MOST_PLACES
-        self._hits = _MOST_HITS
 
-    def looks_at(self, window: _Window) -> bool:
-        """Whether it is to go on."""
-        content = window.content
-        for begin, end in self._regions(window):
-            for hit in self._texts.any.finditer(content, begin, end):
-                self._hits -= 1
-                self._note(content, max(begin, hit.start() - AROUND), min(end, hit.end() + AROUND))
-                if self._hits <= 0:
-                    return False
-        return self._places > 0
+    def looks_at(self, window: _Window) -> None:
+        self._recent.append(window.content)
+        for one, there in self._asked.items():
+            self._asked[one] = there or one in window.content
+        for begin, end, has_bare in self._regions(window):
+            region = window.content[begin:end]
+            for pattern in self._texts.possible(region, has_bare):
+                self._note(pattern, region)
+        for pattern in self._found:
+            self._ask(pattern)
 
-    def _regions(self, window: _Window) -> Iterator[tuple[int, int]]:
+    def _regions(self, window: _Window) -> Iterator[tuple[int, int, bool]]:
         """What stands around the places that have a version; where these are close together, around all of them."""
+        content = window.content
         begin = end = -1
-        for place in _PLACE.finditer(window.content, window.begin, window.end):
-            self._places -= 1
+        has_bare = False
+        for place in _PLACE.finditer(content, window.begin, window.end):
             if self._places <= 0:
                 break
-            if place.start() - AROUND > end:
-                if end > 0:
-                    yield begin, end
-                begin = max(0, place.start() - AROUND)
+            self._places -= 1
+            if end < 0 or place.start() - AROUND > end:
+                if end >= 0:
+                    yield begin, end, has_bare
+                begin, has_bare = max(0, place.start() - AROUND), False
             end = place.end() + AROUND
-        if end > 0:
-            yield begin, min(end, len(window.content))
+            has_bare = has_bare or _stands_by_itself(content, place.start(), place.end())
+        if end >= 0:
+            yield begin, end, has_bare
 
-    def _note(self, content: bytes, begin: int, end: int) -> None:
-        """One hit may hide another: every text is tried."""
-        for text, expression in self._texts.each.items():
-            found = self._found[text]
-            for match in expression.finditer(content, begin, end):
-                if len(found) < _MOST_VERSIONS:
-                    said = match.groupdict()
-                    key = _decoded(said.get("version")), _decoded(said.get("update"))
-                    found.setdefault(key, clean(_decoded(match[0]).strip("\0\n "), _LONGEST_EVIDENCE))
+    def _note(self, pattern: Pattern, region: bytes) -> None:
+        for match in islice(self._texts.expressions[pattern].finditer(region), _MOST_MATCHES):
+            found = self._found[pattern]
+            if len(found) < _MOST_VERSIONS:
+                groups = tuple((name, decoded(value or b"")) for name, value in match.groupdict().items())
+                found.setdefault(groups, decoded(match[0].strip(b"\0\r\n "))[:_LONGEST_EVIDENCE])
+
+    def _ask(self, pattern: Pattern) -> None:
+        """One after the other: what is not there makes all that follows needless."""
+        for one in pattern.needs:
+            if not self._has(one):
+                return
+        for one in pattern.unless:
+            self._has(one)
+
+    def _has(self, one: bytes) -> bool:
+        if one not in self._asked:
+            self._asked[one] = any(one in content for content in self._recent)
+        return self._asked[one]
 
     def result(self, path: str) -> tuple[Identified, ...]:
-        """The surest pattern tells of a product and version."""
-        best: dict[tuple[str, str], Identified] = {}
-        for signature in self._texts.signatures:
-            for pattern in sorted(signature.patterns, key=lambda one: -one.confidence):
-                for one in self._of(signature, pattern, path):
-                    best.setdefault((one.product, one.version), one)
-        return tuple(best[key] for key in sorted(best))
+        """Of each product what its first pattern tells that tells anything."""
+        found: dict[tuple[str, str], Identified] = {}
+        for signature, patterns in self._texts.patterns.items():
+            for pattern in patterns:
+                if not pattern.alone and (told := list(self._told(signature, pattern, path))):
+                    found.update(((one.product, one.version), one) for one in told)
+                    break
+        surely = {product for product, _ in found}
+        taken = {version for _, version in found}
+        for signature, patterns in self._texts.patterns.items():
+            for pattern in patterns if signature.name not in surely else ():
+                if not pattern.alone:
+                    continue
+                told = [one for one in self._told(signature, pattern, path) if one.version not in taken]
+                if len(told) == 1:
+                    found[signature.name, told[0].version] = told[0]
+                    break
+        return tuple(found[key] for key in sorted(found))
 
-    def _of(self, signature: Signature, pattern: Pattern, path: str) -> Iterator[Identified]:
-        if any(not self._found.get(text) for text in pattern.needs):
+    def _told(self, signature: Signature, pattern: Pattern, path: str) -> Iterator[Identified]:
+        if not all(self._asked.get(one) for one in pattern.needs) or any(
+            self._asked.get(one) for one in pattern.unless
+        ):
             return
-        if any(self._found.get(text) for text in pattern.unless):
-            return
-        for (version, update), evidence in self._found.get(pattern.text, {}).items():
+        for groups, evidence in self._found[pattern].items():
+            said = dict(groups)
+            version, update = (part.format_map(said) for part in pattern.cpe)
             yield Identified(
                 product=signature.name,
-                version=version + update,
+                version=pattern.version.format_map(said),
                 cpe=signature.cpe(version, update),
                 confidence=pattern.confidence,
                 evidence=evidence,
@@ -197,5 +234,9 @@ class _Search:
             )
 
 
-def _decoded(said: bytes | None) -> str:
-    return (said or b"").decode("latin-1")
+def _stands_by_itself(content: bytes, begin: int, end: int) -> bool:
+    """Whether a version with its first dot at `begin` ends with a NUL, and no name (`GLIBC_2.2.5`) goes before it."""
+    if content[end : end + 1] != b"\0":
+        return False
+    before = content[max(0, begin - 4) : begin].rstrip(b"0123456789")[-1:]
+    return not before.isalnum() and before not in (b"_", b".")

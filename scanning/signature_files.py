@@ -1,7 +1,7 @@
 """Signatures of products: what their own binaries say of themselves. Data, one file a product, in `signatures/`.
 
-Every text of a signature is a regular expression over bytes that spans a digit, a dot and a digit: that is what the
-search looks for first (scanning/identify.py), and a test holds every file to it.
+The text of a pattern is a regular expression over bytes that spans a digit, a dot and a digit: that is what the search
+looks for first (scanning/identify.py). How a file is written is told in docs/extend.md; a test holds each to its cases.
 """
 
 import re
@@ -16,35 +16,44 @@ _FOLDER = Path(__file__).parent / "signatures"
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One text that tells of the product; its group `version` is the version, a group `update` the CPE's update.
+    """One text that tells of the product, in the order in which they are believed.
 
-    `needs` are texts of which the same file has every one as well, `unless` texts of which it has none.
+    `mark` is a part of the text that never changes, by which it is found fast; without one, the text is a version that
+    stands by itself and ends with a NUL. `version` and `cpe` (its version and update) are made of the expression's
+    groups. `needs` are bytes of which the same file has all, `unless` bytes of which it has none. `alone`: it is
+    believed where the file has but one such version, besides those that are another product's.
     """
 
     text: bytes
     confidence: float
+    mark: bytes = b""
     needs: tuple[bytes, ...] = ()
     unless: tuple[bytes, ...] = ()
+    alone: bool = False
+    #: name of the file of text that it is of, instead of binaries
+    file: str = ""
+    version: str = "{version}"
+    cpe: tuple[str, str] = ("{version}", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Bytes of a real file, and the versions that they tell of. `source` says whose."""
+    """Bytes of a real file, and the versions that they tell of. `source` is the package whose file it is."""
 
     content: bytes
     versions: tuple[str, ...]
+    path: str
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`cpes` are (vendor, product) as NVD names it, today's first. `file`: the name of a file of text that it is in."""
+    """`cpes` are (vendor, product) as NVD has it or had it, today's first."""
 
     name: str
     cpes: tuple[tuple[str, str], ...]
     patterns: tuple[Pattern, ...]
     cases: tuple[Case, ...]
-    file: str = ""
 
     def cpe(self, version: str, update: str = "") -> str:
         """The formatted string of CPE 2.3."""
@@ -60,21 +69,30 @@ def signatures() -> tuple[Signature, ...]:
 def _signature(said: dict[str, Any]) -> Signature:
     return Signature(
         name=said["name"],
-        cpes=tuple((one["vendor"], one["product"]) for one in said["cpe"]),
-        patterns=tuple(
-            Pattern(
-                text=one["text"].encode("latin-1"),
-                confidence=float(one["confidence"]),
-                needs=tuple(text.encode("latin-1") for text in one.get("needs", ())),
-                unless=tuple(text.encode("latin-1") for text in one.get("unless", ())),
-            )
-            for one in said["pattern"]
-        ),
-        cases=tuple(
-            Case(one["content"].encode("latin-1"), tuple(one["versions"]), one["source"]) for one in said["case"]
-        ),
-        file=said.get("file", ""),
+        cpes=tuple((vendor, product) for vendor, product in said["cpe"]),
+        patterns=tuple(_pattern(one) for one in said["pattern"]),
+        cases=tuple(_case(one) for one in said.get("case", ())),
     )
+
+
+def _pattern(said: dict[str, Any]) -> Pattern:
+    version, update = said.get("cpe", ("{version}", ""))
+    return Pattern(
+        text=said["text"].encode("latin-1"),
+        confidence=float(said["confidence"]),
+        mark=said.get("mark", "").encode("latin-1"),
+        needs=tuple(text.encode("latin-1") for text in said.get("needs", ())),
+        unless=tuple(text.encode("latin-1") for text in said.get("unless", ())),
+        alone=said.get("alone", False),
+        file=said.get("file", ""),
+        version=said.get("version", "{version}"),
+        cpe=(version, update),
+    )
+
+
+def _case(said: dict[str, Any]) -> Case:
+    """`content` are pieces of a file, in their order."""
+    return Case("\0".join(said["content"]).encode("latin-1"), tuple(said["versions"]), said["path"], said["source"])
 
 
 def _quoted(text: str) -> str:
