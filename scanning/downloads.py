@@ -40,6 +40,10 @@ class _Broken(Exception):
     """The connection ended too early."""
 
 
+class _Outdated(_Broken):
+    """What we have of it is of no use: it is begun anew."""
+
+
 @contextmanager
 def fetched(
     url: str, folder: Path, version: str = "", progress: Callable[[int], None] | None = None
@@ -121,7 +125,8 @@ class _Download:
                 # as long as there is more of it each time, it is worth another request
                 grown = self._size() > size
                 attempts = 1 if grown else attempts + 1
-                if attempts >= _ATTEMPTS or not self._has_name() or time.monotonic() > self._deadline:
+                goes_on = self._has_name() or isinstance(error, _Outdated)
+                if attempts >= _ATTEMPTS or not goes_on or time.monotonic() > self._deadline:
                     raise ToolFailed(f"The advisories at {self._url} could not be fetched: {error}.") from error
                 time.sleep(_PAUSE)
 
@@ -151,13 +156,13 @@ class _Download:
             raise NotFound(f"There is nothing at {self._url}.")
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             self.forget()
-            raise _Broken("the server does not have the rest of it any more")
+            raise _Outdated("the server does not have the rest of it any more")
         answer.raise_for_status()
         self.target.unlink(missing_ok=True)
         goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
         if goes_on and not answer.headers.get("content-range", "").startswith(f"bytes {self._size()}-"):
             self.forget()
-            raise _Broken("the server sends another part than the one it was asked for")
+            raise _Outdated("the server sends another part than the one it was asked for")
         packed = answer.headers.get("content-encoding", "identity") != "identity"
         named = have if goes_on else _name_of(answer)
         if not goes_on:
