@@ -8,6 +8,8 @@ from temporalio import activity
 
 #: well below the shortest heartbeat timeout of activities/options.py
 _EVERY_SECONDS = 10.0
+#: work that is over sooner sends none: each one is a write of the server's, and nobody could have read it
+_FIRST_AFTER_SECONDS = 1.0
 
 
 class Progress:
@@ -25,6 +27,7 @@ async def heartbeats() -> AsyncIterator[Progress]:
     progress = Progress()
 
     async def beat() -> None:
+        await asyncio.sleep(min(_FIRST_AFTER_SECONDS, _EVERY_SECONDS))
         while True:
             activity.heartbeat(progress.words)
             await asyncio.sleep(_EVERY_SECONDS)

@@ -11,7 +11,7 @@ from activities.heartbeats import heartbeats
 from models.errors import LONGEST_MESSAGE, ImageNotFound, ToolFailed
 
 
-async def test_the_first_heartbeat_comes_at_once_and_a_cancellation_ends_the_work() -> None:
+async def test_the_first_heartbeat_comes_soon_and_a_cancellation_ends_the_work() -> None:
     heard = asyncio.Event()
     said: list[object] = []
     environment = ActivityEnvironment()
@@ -33,6 +33,19 @@ async def test_the_first_heartbeat_comes_at_once_and_a_cancellation_ends_the_wor
     environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_work_that_is_over_at_once_sends_no_heartbeat() -> None:
+    said: list[object] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = said.append
+
+    async def work() -> None:
+        async with heartbeats():
+            await asyncio.sleep(0)
+
+    await environment.run(work)
+    assert not said
 
 
 async def test_errors_of_the_taxonomy_say_whether_trying_again_can_help() -> None:

@@ -287,7 +287,8 @@ async def test_a_cancelled_scan_leaves_no_file(workshop: Workshop) -> None:
     assert list(workshop.activities.work.iterdir()) == []
 
 
-async def test_it_heartbeats_from_the_start(workshop: Workshop) -> None:
+async def test_it_heartbeats_from_the_start(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.heartbeats._FIRST_AFTER_SECONDS", 0.0)
     release = await workshop.submits("linux/amd64")
     (order,) = (await workshop.plans(release)).images
     said: list[str] = []
