@@ -48,9 +48,15 @@ class Budget:
                 f"The image unpacks to more than {self.limits.uncompressed_bytes:,} bytes, which is the hub's limit."
             )
 
-    def takes_file(self) -> None:
-        """One entry of a layer. Errors: ImageTooLarge."""
-        self.files += 1
+    def holds(self, digest: str, size: int, uncompressed: int) -> None:
+        """A layer's blob of `size` bytes against what it unpacks to. Errors: ImageTooLarge."""
+        ratio = self.limits.decompression_ratio
+        if uncompressed > max(_HARMLESS, size * ratio):
+            raise ImageTooLarge(f"Layer {digest} unpacks to more than {ratio} times its size: a bomb is no layer.")
+
+    def takes_files(self, count: int) -> None:
+        """Entries of a layer. Errors: ImageTooLarge."""
+        self.files += count
         if self.files > self.limits.files:
             raise ImageTooLarge(f"The image has more than {self.limits.files:,} files, which is the hub's limit.")
 
@@ -62,33 +68,50 @@ class LayerStream:
         self._raw = _Hashed(file)
         self._digest, self._size, self._budget = digest, size, budget
         self._hash = hashlib.sha256()
-        self._buffer = memoryview(b"")
+        self._chunk, self._at = b"", 0
         self.uncompressed = 0
         self.media_type, self._plain = _opened(self._raw)
 
     def read(self, count: int) -> bytes:
         """Exactly `count` bytes, fewer only at the end. Errors: MalformedImage, ImageTooLarge."""
-        if count <= len(self._buffer):
-            found, self._buffer = self._buffer[:count], self._buffer[count:]
-            return bytes(found)
-        parts: list[memoryview] = []
-        while count:
-            if not self._buffer and not self._fill():
-                break
-            part, self._buffer = self._buffer[:count], self._buffer[count:]
+        end = self._at + count
+        if end <= len(self._chunk):
+            found = self._chunk[self._at : end]
+            self._at = end
+            return found
+        parts: list[bytes] = []
+        while count and (part := self.chunk(count)):
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+    def chunk(self, most: int) -> bytes:
+        """What there is at hand, at most so many bytes; none only at the end. Errors: as `read`."""
+        if self._at == len(self._chunk) and not self._fill():
+            return b""
+        found = self._chunk[self._at : self._at + most]
+        self._at += len(found)
+        return found
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, which will be read again; as many as `read` would give. Errors: as `read`."""
+        while len(rest := self._chunk[self._at : self._at + count]) < count:
+            rest = self._chunk[self._at :]
+            if not self._fill():
+                self._chunk, self._at = rest, 0
+                break
+            self._chunk = rest + self._chunk
+        return rest
 
     def skip(self, count: int) -> int:
         """Pass over bytes without keeping them; returns how many there were. Errors: as `read`."""
         left = count
         while left:
-            if not self._buffer and not self._fill():
-                break
-            step = min(left, len(self._buffer))
-            self._buffer = self._buffer[step:]
+            step = min(left, len(self._chunk) - self._at)
+            self._at += step
             left -= step
+            if left and not self._fill():
+                break
         return count - left
 
     def finish(self, diff_id: str) -> None:
@@ -110,15 +133,11 @@ class LayerStream:
             raise MalformedImage(
                 f"Layer {self._digest} cannot be unpacked: {str(error)[:200]}. Push the image again."
             ) from error
-        self._buffer = memoryview(chunk)
+        self._chunk, self._at = chunk, 0
         self.uncompressed += len(chunk)
         self._hash.update(chunk)
         self._budget.takes(len(chunk))
-        ratio = self._budget.limits.decompression_ratio
-        if self.uncompressed > max(_HARMLESS, self._size * ratio):
-            raise ImageTooLarge(
-                f"Layer {self._digest} unpacks to more than {ratio} times its size: a bomb is no layer."
-            )
+        self._budget.holds(self._digest, self._size, self.uncompressed)
         return bool(chunk)
 
 

@@ -1,31 +1,21 @@
 """One pass over an image's layers: what each adds, deletes and hides. Nothing is ever unpacked.
 
-The policy's rules ask for facts of single layers (LayerFacts); packages that a later layer deletes are found by
-comparing every layer's package databases with what is there in the end.
+The policy's rules ask for facts of single layers (LayerFacts); packages and binaries that a later layer deletes are
+found by comparing every layer's contents with what is there in the end. A layer that was read before is not read again.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from models.images import LayerFacts
+from scanning.analyses import Analyses
 from scanning.blobs import Budget, opened
+from scanning.contents import MOST_PATHS, OS_RELEASES, Binary, Contents, read
+from scanning.identify import ShippedBinary
 from scanning.image import Image, Layer
-from scanning.package_files import LARGEST, Package, packages_in, reader_of
-from scanning.tars import Entry, TarReader
-from scanning.texts import decoded
+from scanning.package_files import Package
+from scanning.tars import TarReader
 from scanning.trees import Tree
-
-#: deeper folders count to the one at this depth
-_DEPTH = 5
-#: folders, paths and licences of one layer that a report names; of more, the weightiest
-_MOST_FOLDERS = 5_000
-_MOST_PATHS = 1_000
-_SETUID = 0o6000
-_MARK, _OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
-_OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
-_LICENCE = re.compile(r"(licen[cs]es?|copying|unlicense|eula)([._-].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,125 +30,96 @@ class ShippedPackage:
 
 @dataclass(frozen=True, slots=True)
 class LayersSeen:
-    """What the pass found. `os_release` are the fields of the image's os-release file."""
+    """What the pass found. `os_release` are the fields of the image's os-release file.
+
+    `binaries` are those that no package brought.
+    """
 
     layers: tuple[LayerFacts, ...]
     os_release: dict[str, str]
     packages: tuple[ShippedPackage, ...]
+    binaries: tuple[ShippedBinary, ...] = ()
 
 
-@dataclass
-class _Contents:
-    """What one layer's archive holds. Sizes in bytes."""
+def pass_over(
+    image: Image, budget: Budget, says: Callable[[str], None], analyses: Analyses | None = None
+) -> LayersSeen:
+    """Read every layer once, in order; those that `analyses` knows not at all.
 
-    files: int = 0
-    tree: Tree = field(default_factory=Tree)
-    folders: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    setuid: list[str] = field(default_factory=list)
-    licences: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    opaque: list[str] = field(default_factory=list)
-    databases: dict[str, tuple[Package, ...]] = field(default_factory=dict)
-    #: of files that the same archive holds again, further down: they ship as well
-    hidden: list[tuple[str, tuple[Package, ...]]] = field(default_factory=list)
-    os_releases: dict[str, bytes] = field(default_factory=dict)
-
-
-def pass_over(image: Image, budget: Budget, says: Callable[[str], None]) -> LayersSeen:
-    """Read every layer once, in order. Errors: MalformedImage, ImageTooLarge; Stopped when the budget says so."""
+    Errors: MalformedImage, ImageTooLarge; Stopped when the budget says so.
+    """
     merged = _Merged()
     facts = []
     for layer in image.layers:
-        says(f"reading layer {layer.index + 1} of {len(image.layers)}")
-        with opened(layer.path, layer.digest, layer.size, budget) as stream:
-            contents = _read(TarReader(stream, f"Layer {layer.index} ({layer.digest})"), budget)
-            stream.finish(layer.diff_id)
+        contents = _known(layer, budget, analyses)
+        if contents is None:
+            says(f"reading layer {layer.index + 1} of {len(image.layers)}")
+            contents = _read(layer, budget)
+            if analyses is not None:
+                analyses.keep(layer.digest, layer.diff_id, contents)
         deleted = merged.apply(layer.diff_id, contents)
-        facts.append(_facts(layer, contents, deleted, stream.media_type, stream.uncompressed))
-    return LayersSeen(tuple(facts), merged.os_release(), merged.packages())
+        facts.append(_facts(layer, contents, deleted))
+    if analyses is not None:
+        analyses.trim()
+    return LayersSeen(tuple(facts), merged.os_release(), merged.packages(), merged.binaries())
 
 
-def _read(tar: TarReader, budget: Budget) -> _Contents:
-    found = _Contents()
-    for entry in tar:
-        budget.takes_file()
-        if entry.is_folder or not entry.path:
-            continue
-        folder, _, name = entry.path.rpartition("/")
-        if name.startswith(_MARK):
-            _mark(found, folder, name)
-            continue
-        found.files += 1
-        found.tree.add(entry.path, entry.size)
-        # a link in its place hides a file as well as another file does
-        found.os_releases.pop(entry.path, None)
-        if entry.path in found.databases:
-            found.hidden.append((entry.path, found.databases.pop(entry.path)))
-        if entry.is_file:
-            _look_at(entry, folder, name, tar, found)
-    return found
+def _known(layer: Layer, budget: Budget, analyses: Analyses | None) -> Contents | None:
+    """It counts against the limits as if it were read."""
+    contents = analyses.find(layer.digest, layer.diff_id) if analyses is not None else None
+    if contents is not None:
+        budget.takes(contents.uncompressed)
+        budget.holds(layer.digest, layer.size, contents.uncompressed)
+        budget.takes_files(contents.entries)
+    return contents
 
 
-def _mark(found: _Contents, folder: str, name: str) -> None:
-    if name == _OPAQUE:
-        found.opaque.append(folder)
-    elif not name.startswith(_AUFS) and (target := name.removeprefix(_MARK)) not in ("", ".", ".."):
-        found.deleted.append(f"{folder}/{target}" if folder else target)
+def _read(layer: Layer, budget: Budget) -> Contents:
+    with opened(layer.path, layer.digest, layer.size, budget) as stream:
+        contents = read(TarReader(stream, f"Layer {layer.index} ({layer.digest})"), budget)
+        stream.finish(layer.diff_id)
+        contents.media_type, contents.uncompressed = stream.media_type, stream.uncompressed
+    return contents
 
 
-def _look_at(entry: Entry, folder: str, name: str, tar: TarReader, found: _Contents) -> None:
-    if folder and entry.size:
-        found.folders[folder] += entry.size
-    if entry.mode & _SETUID:
-        found.setuid.append(entry.path)
-    if _LICENCE.fullmatch(name) or folder == "licenses" or folder.startswith("licenses/"):
-        found.licences.append(entry.path)
-    if entry.sparse or entry.size > LARGEST:
-        return
-    if entry.path in _OS_RELEASES:
-        found.os_releases[entry.path] = tar.content()
-    elif reader_of(entry.path) is not None:
-        found.databases[entry.path] = packages_in(entry.path, tar.content())
-
-
-def _facts(
-    layer: Layer, contents: _Contents, deleted: list[tuple[str, int]], media_type: str, uncompressed: int
-) -> LayerFacts:
+def _facts(layer: Layer, contents: Contents, deleted: list[tuple[str, int]]) -> LayerFacts:
     return LayerFacts(
         index=layer.index,
         digest=layer.digest,
         diff_id=layer.diff_id,
-        media_type=media_type,
+        media_type=contents.media_type,
         size=layer.size,
-        uncompressed=uncompressed,
+        uncompressed=contents.uncompressed,
         instruction=layer.instruction,
         created=layer.created,
         files=contents.files,
-        folders=_sums(contents.folders),
-        setuid=tuple(sorted(set(contents.setuid))[:_MOST_PATHS]),
+        folders=contents.folders,
+        setuid=contents.setuid,
         deleted=_weightiest(deleted),
-        licence_files=tuple(sorted(set(contents.licences))[:_MOST_PATHS]),
+        licence_files=contents.licences,
     )
-
-
-def _sums(folders: dict[str, int]) -> tuple[tuple[str, int], ...]:
-    """Each folder's bytes counted for every folder above it, down to the depth that is kept."""
-    sums: dict[str, int] = defaultdict(int)
-    for folder, size in folders.items():
-        parts = folder.split("/", _DEPTH)[:_DEPTH]
-        for depth in range(1, len(parts) + 1):
-            sums["/".join(parts[:depth])] += size
-    kept = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:_MOST_FOLDERS]
-    return tuple(sorted(kept))
 
 
 def _weightiest(deleted: list[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     """The first are those that a person wants to read; the bytes of the rest are not lost."""
     ordered = sorted(deleted, key=lambda item: (-item[1], item[0]))
-    kept, rest = ordered[:_MOST_PATHS], ordered[_MOST_PATHS:]
+    kept, rest = ordered[:MOST_PATHS], ordered[MOST_PATHS:]
     if rest:
         kept.append((f"{len(rest):,} more", sum(size for _, size in rest)))
     return tuple(kept)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """A binary in a layer. `owned`: it is a package's."""
+
+    binary: Binary
+    layer: str
+    owned: bool
+
+    def says_the_same(self, binary: Binary) -> bool:
+        said = [{(one.product, one.version) for one in which.identified} for which in (self.binary, binary)]
+        return said[0] == said[1]
 
 
 @dataclass
@@ -170,11 +131,15 @@ class _Merged:
     live: dict[str, tuple[str, tuple[Package, ...]]] = field(default_factory=dict)
     #: (path, layer, what it tells of) of all that ever were
     shipped: list[tuple[str, str, tuple[Package, ...]]] = field(default_factory=list)
-    os_releases: dict[str, bytes] = field(default_factory=dict)
+    #: the same of binaries; one with several names is there as long as one of them is
+    named: dict[str, _Placed] = field(default_factory=dict)
+    placed: list[_Placed] = field(default_factory=list)
+    os_releases: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def apply(self, diff_id: str, contents: _Contents) -> list[tuple[str, int]]:
+    def apply(self, diff_id: str, contents: Contents) -> list[tuple[str, int]]:
         """Put a layer on top; returns what it deletes, with the bytes that the layers below still ship for it."""
         deleted = []
+        binaries = [self._placed(binary, diff_id) for binary in contents.binaries]
         for path in dict.fromkeys(contents.deleted):
             if self.tree.has(path):
                 deleted.append((path, self.tree.remove(path, self._forget)))
@@ -185,11 +150,20 @@ class _Merged:
         for path, packages in (*contents.hidden, *contents.databases.items()):
             self.shipped.append((path, diff_id, packages))
         self.live.update((path, (diff_id, packages)) for path, packages in contents.databases.items())
+        self.placed.extend(binaries)
+        self.named.update((name, one) for one in binaries for name in one.binary.names)
         self.os_releases.update(contents.os_releases)
         return deleted
 
+    def _placed(self, binary: Binary, diff_id: str) -> _Placed:
+        """A package's file that a layer only changes the owner or mode of is the package's still."""
+        before = [self.named[name] for name in binary.names if name in self.named]
+        owned = binary.owned or any(one.owned and one.says_the_same(binary) for one in before)
+        return _Placed(binary, diff_id, owned)
+
     def _forget(self, path: str) -> None:
         self.live.pop(path, None)
+        self.named.pop(path, None)
         self.os_releases.pop(path, None)
 
     def packages(self) -> tuple[ShippedPackage, ...]:
@@ -203,16 +177,15 @@ class _Merged:
                 found.setdefault(package, ShippedPackage(package, diff_id, path, removed=True))
         return tuple(found.values())
 
+    def binaries(self) -> tuple[ShippedBinary, ...]:
+        """All that are no package's, in the order of the layers."""
+        there = {id(one) for one in self.named.values()}
+        return tuple(
+            ShippedBinary(identified, one.layer, removed=id(one) not in there)
+            for one in self.placed
+            if not one.owned
+            for identified in one.binary.identified
+        )
+
     def os_release(self) -> dict[str, str]:
-        for path in _OS_RELEASES:
-            if path in self.os_releases:
-                return dict(_fields(self.os_releases[path]))
-        return {}
-
-
-def _fields(content: bytes) -> Iterator[tuple[str, str]]:
-    """os-release(5): shell assignments, quoted or not."""
-    for line in content[:65_536].split(b"\n"):
-        name, equals, value = decoded(line.strip()).partition("=")
-        if equals:
-            yield name, value.strip("\"'")
+        return next((self.os_releases[path] for path in OS_RELEASES if path in self.os_releases), {})

@@ -5,9 +5,11 @@
 """
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from models.errors import ToolFailed
@@ -15,22 +17,27 @@ from models.images import ImageFacts, LayerFacts, SecretFact
 from models.policy import ImageLimits, SeverityClasses
 from models.scans import Component, ImageReport, Vulnerability
 from models.scans import Scanner as ScannerName
-from scanning import trivy
+from scanning import trivy, trivy_cache
 from scanning.advisories import AdvisoryStore
+from scanning.analyses import Analyses
 from scanning.blobs import Budget
 from scanning.components import System, merged
 from scanning.image import Image, facts_of, read_image
 from scanning.layers import LayersSeen, pass_over
+from scanning.signature_files import signatures
 
 NAME = "wharfinger"
 #: of our own pass: another number makes another scanner, and images are scanned again
-OWN_VERSION = "1"
+OWN_VERSION = "2"
 
 Says = Callable[[str], None]
 
 
 class Scanner:
-    """Safe for several scans at a time. `seconds` bound each half of it; `cache` is trivy's, `work` scratch space."""
+    """Safe for several scans at a time. `seconds` bound each half of it; `work` is scratch space.
+
+    `cache` keeps what was learned of layers, by trivy and by our own pass.
+    """
 
     def __init__(
         self,
@@ -46,12 +53,13 @@ class Scanner:
         self._limits = limits
         # trivy works in a folder of its own, where a relative path would lead elsewhere
         self._work, self._cache, self._seconds = work.absolute(), cache.absolute(), seconds
+        self._analyses = Analyses(self._cache / "layers", _knowledge())
 
     async def version(self) -> str:
         """All that can change a report of the same image and advisories. Errors: ToolFailed."""
         classes = self._severity
         return (
-            f"{OWN_VERSION}, trivy {await trivy.version()}, classes {classes.critical}/{classes.major}/{classes.minor}"
+            f"{_knowledge()}, trivy {await trivy.version()}, classes {classes.critical}/{classes.major}/{classes.minor}"
         )
 
     async def scan(self, layout: Path, platform: str, says: Says) -> ImageReport:
@@ -68,9 +76,16 @@ class Scanner:
     async def _look(self, image: Image, layout: Path, says: Says) -> tuple[LayersSeen, trivy.Report]:
         """Both at the same time. What our own pass says of the image is said first: trivy only knows that it failed."""
         self._work.mkdir(parents=True, exist_ok=True)
+        layers = [layer.diff_id for layer in image.layers]
+        with trivy_cache.claimed(self._cache, layers) as claimed:
+            found = await self._both(image, layout, claimed.folder, says)
+            claimed.is_true_of(layers)
+            return found
+
+    async def _both(self, image: Image, layout: Path, folder: Path, says: Says) -> tuple[LayersSeen, trivy.Report]:
         budget = Budget(self._limits, threading.Event())
-        own = asyncio.create_task(asyncio.to_thread(pass_over, image, budget, says))
-        theirs = asyncio.create_task(trivy.examine(layout, work=self._work, cache=self._cache, seconds=self._seconds))
+        own = asyncio.create_task(asyncio.to_thread(pass_over, image, budget, says, self._analyses))
+        theirs = asyncio.create_task(trivy.examine(layout, work=self._work, cache=folder, seconds=self._seconds))
         try:
             async with asyncio.timeout(self._seconds):
                 # waited for, not awaited: a cancellation must not leave the thread behind
@@ -106,6 +121,13 @@ class Scanner:
             found = self._advisories.match(_distinct(components), self._severity)
             if self._advisories.snapshot() == snapshot:
                 return snapshot, _explained(found, facts)
+
+
+@cache
+def _knowledge() -> str:
+    """What our own pass knows: its way of reading, and the signatures of binaries."""
+    told = hashlib.sha256(repr(signatures()).encode()).hexdigest()
+    return f"{OWN_VERSION}, signatures {told[:12]}"
 
 
 def _named(os_release: dict[str, str]) -> System:

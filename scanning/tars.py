@@ -4,9 +4,10 @@ As strict as the reader of Go's standard library (archive/tar), with which Docke
 what that refuses nobody could run, and is refused here with the reason. Formats: ustar, pax (POSIX.1-2001), GNU, old.
 """
 
+import re
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from models.errors import MalformedImage
 from scanning.texts import decoded
@@ -17,9 +18,16 @@ _LONGEST_HEADER = 2**20
 #: Linux's PATH_MAX: a longer path cannot be unpacked anywhere
 _LONGEST_PATH = 4096
 _ZEROS = bytes(BLOCK)
+_HALF = BLOCK // 2
+_LOW = 0xFFFF
+#: numbers of a header as almost all tools write them: mode, uid, gid, size, mtime, checksum; then those of a device
+_PLAIN = re.compile(rb"([0-7]{7})\0[0-7]{7}\0[0-7]{7}\0([0-7]{11})\0[0-7]{11}\0([0-7]{6})\0 ")
+_PLAIN_DEVICE = re.compile(rb"(?:[0-7]{7}\0){2}|\0{16}")
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK, _SPARSE = b"x", b"g", b"L", b"K", b"S"
 #: types that have no content, whatever size their header gives
 _EMPTY = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
+#: types that say with their own header all that there is to say
+_ORDINARY = frozenset((b"0", b"2", b"5"))
 _REGULAR = frozenset((b"0", b"\0", b"7", _SPARSE))
 _NUMBERS = (("mode", 100, 108), ("uid", 108, 116), ("gid", 116, 124), ("mtime", 136, 148))
 _PAX_NUMBERS = ("uid", "gid", "size")
@@ -36,16 +44,25 @@ class Bytes(Protocol):
     def skip(self, count: int) -> int:
         """How many of `count` bytes there were."""
 
+    def peek(self, count: int) -> bytes:
+        """The next bytes, which will be read again; at most `count`, fewer only at the end."""
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One member. `path` has no leading slash and no `.`; `size` in bytes; the content of a `sparse` file has holes."""
+    def chunk(self, most: int) -> bytes:
+        """Some bytes, at most so many; none only at the end."""
+
+
+class Entry(NamedTuple):
+    """One member. `path` has no leading slash and no `.`; `size` in bytes; the content of a `sparse` file has holes.
+
+    `link` is the path of the member that a hard link is another name of.
+    """
 
     path: str
     kind: bytes
     mode: int
     size: int
     sparse: bool = False
+    link: str = ""
 
     @property
     def is_file(self) -> bool:
@@ -68,7 +85,7 @@ class TarReader:
         pax: dict[str, bytes] = {}
         long_name = long_link = b""
         while (header := self._header()) is not None:
-            kind, size = header[156:157], self._number(header[124:136], "size")
+            kind, mode, size = header[156:157], *self._checked(header)
             self._begin(0 if kind in _EMPTY else size)
             if kind in (_PAX, _PAX_GLOBAL):
                 records = self._pax(size)
@@ -79,19 +96,42 @@ class TarReader:
             elif kind == _LONG_LINK:
                 long_link = _until_nul(self._special(size))
             else:
-                yield self._entry(header, kind, size, pax, long_name, long_link)
-                pax, long_name, long_link = {}, b"", b""
+                if pax or long_name or long_link or kind not in _ORDINARY:
+                    yield self._entry(header, kind, mode, size, pax, long_name, long_link)
+                    pax, long_name, long_link = {}, b"", b""
+                else:
+                    yield Entry(self._path(_name(header)), kind, mode, 0 if kind in _EMPTY else size)
 
     def content(self) -> bytes:
-        """The content of the entry that was given last; once."""
+        """The content of the entry that was given last, as far as it was not read before."""
         content = self._stream.read(self._left)
         if len(content) < self._left:
             raise self._broken("ends in the middle of a file")
         self._left = 0
         return content
 
+    def head(self, count: int) -> bytes:
+        """The first bytes of the entry that was given last, at most so many; they will be read again."""
+        return self._stream.peek(min(count, self._left))
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content of the entry that was given last, piece by piece; who stops early has lost nothing."""
+        while self._left:
+            chunk = self._stream.chunk(self._left)
+            if not chunk:
+                raise self._broken("ends in the middle of a file")
+            self._left -= len(chunk)
+            yield chunk
+
     def _entry(
-        self, header: bytes, kind: bytes, size: int, pax: dict[str, bytes], long_name: bytes, long_link: bytes
+        self,
+        header: bytes,
+        kind: bytes,
+        mode: int,
+        size: int,
+        pax: dict[str, bytes],
+        long_name: bytes,
+        long_link: bytes,
     ) -> Entry:
         name = long_name or pax.get("path") or _name(header)
         link = long_link or pax.get("linkpath") or _until_nul(header[157:257])
@@ -106,13 +146,14 @@ class TarReader:
             self._skip_sparse_map(header)
         name = pax.get("GNU.sparse.name") or name
         path = self._path(name)
-        if kind == b"1":
-            self._path(link)
-        return Entry(path, kind, self._number(header[100:108], "mode"), size, sparse)
+        return Entry(path, kind, mode, size, sparse, self._path(link) if kind == b"1" else "")
 
     def _path(self, name: bytes) -> str:
         if len(name) > _LONGEST_PATH:
             raise self._broken(f"has a path of {len(name):,} bytes")
+        text = decoded(name).removeprefix("./")
+        if not ("//" in text or "/." in text or text.startswith(("/", "."))):
+            return text.removesuffix("/")
         parts = [part for part in decoded(name).split("/") if part not in ("", ".")]
         if ".." in parts:
             raise self._broken(f"has a path that leads out of the image: {decoded(name)[:200]}")
@@ -131,12 +172,21 @@ class TarReader:
             return None
         if len(block) < BLOCK:
             raise self._broken("ends in the middle of a header")
-        self._check(block)
         return block
+
+    def _checked(self, block: bytes) -> tuple[int, int]:
+        """Mode and size, when all of the header can be read."""
+        plain = _PLAIN.fullmatch(block, 100, 156)
+        if plain and (block[257:262] != b"ustar" or _PLAIN_DEVICE.fullmatch(block, 329, 345)):
+            mode, size, checksum = plain.groups()
+            if int(checksum, 8) == _sum(block) - sum(block[148:156]) + 8 * 32:
+                return int(mode, 8), int(size, 8)
+        self._check(block)
+        return self._number(block[100:108], "mode"), self._number(block[124:136], "size")
 
     def _check(self, block: bytes) -> None:
         said = self._number(block[148:156], "checksum")
-        total = sum(block) - sum(block[148:156]) + 8 * 32
+        total = _sum(block) - sum(block[148:156]) + 8 * 32
         if said != total and said != total - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127):
             raise self._broken("has a header with a wrong checksum")
         for field, begin, end in _NUMBERS:
@@ -222,6 +272,11 @@ class TarReader:
 
     def _broken(self, what: str) -> MalformedImage:
         return MalformedImage(f"{self._name} {what}. Build and push the image again.")
+
+
+def _sum(block: bytes) -> int:
+    """Of the bytes of a header. Adler-32 begins with it, and the sum of half a block does not overflow there."""
+    return (zlib.adler32(block[:_HALF]) & _LOW) + (zlib.adler32(block[_HALF:]) & _LOW) - 2
 
 
 def _until_nul(field: bytes) -> bytes:

@@ -11,20 +11,31 @@ Forget = Callable[[str], None]
 class Tree:
     """Paths have no leading slash. A file's bytes are those of all its versions since it was deleted last."""
 
-    def __init__(self) -> None:
-        self.root: Folder = {}
+    def __init__(self, root: Folder | None = None) -> None:
+        self.root: Folder = {} if root is None else root
+        #: the folder that was added to last: files of one folder come one after another
+        self._last, self._node = "", self.root
 
-    def add(self, path: str, size: int) -> None:
+    def add(self, folder: str, name: str, size: int) -> None:
         """A file; added again, its bytes come to those that are there."""
-        *folders, name = path.split("/")
-        node = self.root
-        for folder in folders:
-            below = node.get(folder)
-            if not isinstance(below, dict):
-                below = node[folder] = {}
-            node = below
+        if folder != self._last:
+            self._last, self._node = folder, self._made(folder)
+        node = self._node
         before = node.get(name, 0)
-        node[name] = size + (before if isinstance(before, int) else 0)
+        if isinstance(before, int):
+            node[name] = size + before
+        else:
+            node[name] = size
+            self._last, self._node = "", self.root  # the folder that was added to last may have been in this one
+
+    def _made(self, folder: str) -> Folder:
+        node = self.root
+        for part in folder.split("/") if folder else ():
+            below = node.get(part)
+            if not isinstance(below, dict):
+                below = node[part] = {}
+            node = below
+        return node
 
     def has(self, path: str) -> bool:
         return self._find(path) is not None

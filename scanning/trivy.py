@@ -1,8 +1,6 @@
 """Trivy: what it finds in an image, taken from its report with suspicion. It never reaches the network."""
 
 import asyncio
-import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -10,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,15 +22,11 @@ from scanning.texts import clean
 
 #: bytes of the longest report that is read; an image with 20,000 packages makes 15 MB
 _LONGEST_REPORT = 512 * 2**20
-#: scans at a time that have a cache of their own; trivy locks its cache
-_CACHES = 64
-#: bytes from which a cache begins anew: trivy itself takes nothing out
-_LARGEST_CACHE = 2**30
 _VERSION_SECONDS = 60
 #: no database, no settings found by chance, no question to anybody
 _FLAGS = (
     "--quiet",
-    "--scanners=license,secret",
+    "--scanners=secret",
     "--skip-version-check",
     "--disable-telemetry",
     "--skip-db-update",
@@ -95,23 +88,23 @@ def _version(path: str, changed: int) -> str:
 
 
 async def examine(layout: Path, *, work: Path, cache: Path, seconds: float) -> Report:
-    """Packages and secrets of the image in a layout with one manifest.
+    """Packages and secrets of the image in a layout with one manifest. No other run may use the cache meanwhile.
 
     Errors: ToolFailed; MalformedImage when a layer is no archive to it.
     """
-    with _own_cache(cache) as folder:
-        known = any(folder.iterdir())
-        try:
-            return await _run(layout, work, folder, seconds)
-        except sandbox.Failed as failed:
-            if not known:
-                raise _failure(failed) from failed
-        # a cache that a crash of the machine has cut short would fail every scan to come
-        await asyncio.to_thread(_empty, folder)
-        try:
-            return await _run(layout, work, folder, seconds)
-        except sandbox.Failed as failed:
+    cache.mkdir(parents=True, exist_ok=True)
+    known = any(cache.iterdir())
+    try:
+        return await _run(layout, work, cache, seconds)
+    except sandbox.Failed as failed:
+        if not known:
             raise _failure(failed) from failed
+    # a cache that a crash of the machine has cut short would fail every scan to come
+    await asyncio.to_thread(_empty, cache)
+    try:
+        return await _run(layout, work, cache, seconds)
+    except sandbox.Failed as failed:
+        raise _failure(failed) from failed
 
 
 async def _run(layout: Path, work: Path, cache: Path, seconds: float) -> Report:
@@ -143,25 +136,6 @@ def _failure(failed: sandbox.Failed) -> Exception:
     if "failed to extract the archive: " in failed.complaint or "archive/tar: " in failed.complaint:
         return MalformedImage("A layer is no tar archive that container engines can read. Build and push it again.")
     return ToolFailed(f"trivy ended with status {failed.status}: {clean(failed.complaint) or 'it said nothing'}")
-
-
-@contextlib.contextmanager
-def _own_cache(cache: Path) -> Iterator[Path]:
-    """A cache folder that no other run uses now: trivy waits for its lock in vain, and then fails."""
-    cache.mkdir(parents=True, exist_ok=True)
-    for number in range(_CACHES):
-        with (cache / f"{number}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            folder = cache / str(number)
-            folder.mkdir(exist_ok=True)
-            if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > _LARGEST_CACHE:
-                _empty(folder)
-            yield folder
-            return
-    raise ToolFailed(f"{_CACHES} scans run already.")
 
 
 def _empty(folder: Path) -> None:

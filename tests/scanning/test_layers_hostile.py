@@ -21,6 +21,7 @@ from scanning.image import read_image
 from scanning.layers import LayersSeen, pass_over
 from scanning.tars import Entry, TarReader
 from tests.scanning.images import (
+    STATUS,
     Files,
     changed,
     debian,
@@ -324,6 +325,12 @@ class Memory:
     def skip(self, count: int) -> int:
         return len(self.read(count))
 
+    def peek(self, count: int) -> bytes:
+        return self._content[self._place : self._place + count]
+
+    def chunk(self, most: int) -> bytes:
+        return self.read(min(most, 100))
+
 
 SEEDS = [
     FINE,
@@ -356,3 +363,9 @@ def test_whatever_a_header_says_the_answer_is_entries_or_a_refusal(
 def test_the_hostile_bytes_stay_the_same_when_they_are_not_compressed(tmp_path: Path) -> None:
     layout = recompressed(layout_of(ImageBuilder().raw_layer(FINE), tmp_path / "layout"), plain)
     assert look_at(layout).layers[0].size == len(FINE)
+
+
+def test_a_package_database_too_large_to_be_read_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    bomb = _headed(STATUS.encode(), size=b"%011o\0" % 2**30) + bytes(1024)
+    with pytest.raises(ImageTooLarge, match=r"var/lib/dpkg/status has 1,073,741,824 bytes"):
+        look(bomb, tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import MalformedImage, ToolFailed
 from registry.building import ImageBuilder
-from scanning import trivy
+from scanning import trivy, trivy_cache
 from scanning.components import System
 from tests.parts.presence import needs
 from tests.scanning.images import APK, KEY, STATUS, apk, debian, dpkg, layout_of, module, shop, wheel
@@ -19,13 +19,15 @@ pytestmark = needs("trivy")
 
 async def listing(layout: Path, folder: Path, known: System | None = None) -> trivy.Listing:
     (folder / "work").mkdir(exist_ok=True)
-    report = await trivy.examine(layout, work=folder / "work", cache=folder / "cache", seconds=60)
+    with trivy_cache.claimed(folder / "cache", ["sha256:any"]) as claimed:
+        report = await trivy.examine(layout, work=folder / "work", cache=claimed.folder, seconds=60)
+        claimed.is_true_of(["sha256:any"])
     return trivy.read_report(report, known or System())
 
 
 async def test_every_component_is_one_that_trivy_itself_names_at_that_layer(tmp_path: Path) -> None:
     layout = layout_of(shop(), tmp_path / "layout")
-    command = [trivy.program(), "image", "--quiet", "--scanners=license,secret", "--skip-version-check"]
+    command = [trivy.program(), "image", "--quiet", "--scanners=secret", "--skip-version-check"]
     command += ["--disable-telemetry", "--skip-db-update", "--offline-scan", "--format=json", "--list-all-pkgs"]
     done = await asyncio.to_thread(
         subprocess.run,
@@ -127,7 +129,7 @@ async def test_a_cache_that_has_grown_too_large_begins_anew(tmp_path: Path, monk
     stray.write_text("x")
     await listing(layout, tmp_path)
     assert stray.exists()
-    monkeypatch.setattr(trivy, "_LARGEST_CACHE", 1_000)
+    monkeypatch.setattr(trivy_cache, "_LARGEST", 1_000)
     await listing(layout, tmp_path)
     assert not stray.exists()
 
