@@ -28,6 +28,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from activities.examination import ExaminationActivities, Examiner
+from activities.lookout import Lookout
 from activities.mail import MailActivities
 from activities.onboarding import OnboardingActivities
 from activities.people import PeopleActivities
@@ -38,6 +39,7 @@ from activities.recording import RecordingActivities
 from activities.scanning import ScanActivities
 from activities.scratch import scratch
 from activities.sources import Sources
+from activities.watching import WatchActivities
 from desk.handing_over import HandingOver
 from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
@@ -133,7 +135,10 @@ class Collaborators:
             scanner_cache=settings.scanner_cache,
             scan_seconds=settings.scan_seconds,
         )
-        self.publication = PublicationActivities(database, blobs, sources, hub_registry(settings, rules))
+        lookout = Lookout(database, blobs, advisories, policy)
+        hub = hub_registry(settings, rules)
+        self.publication = PublicationActivities(database, blobs, sources, hub, lookout)
+        self.watching = WatchActivities(client, lookout)
         self.mail = MailActivities(
             database, policy, smtp_server(settings), mail_desk(settings), settings.sender_address
         )
@@ -156,7 +161,16 @@ class Collaborators:
 
     def heavy(self) -> list[Any]:
         """What moves images: on a queue of its own, so that a scan never holds up a decision."""
-        return [self.scanning.scan_image, self.publication.publish, self.publication.apply_listing]
+        return [
+            self.scanning.scan_image,
+            self.publication.publish,
+            self.publication.apply_listing,
+            self.watching.sync_advisories,
+            self.watching.rematch,
+            self.watching.tell_products,
+            self.watching.dismiss_batch,
+            self.watching.digest_notices,
+        ]
 
 
 def hub_registry(settings: Settings, rules: SourceRules) -> HubRegistry:

@@ -1,5 +1,6 @@
 """Publication: what was approved is copied by digest into the hub's registry, tags last, and listed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from temporalio import activity
 
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
+from activities.lookout import Lookout, Release, berths_of
 from activities.sources import Sources
 from models.addresses import slug_of
 from models.content import ContentManifest, Track
@@ -15,12 +17,13 @@ from models.errors import PUBLISHERS_ERRORS, NotFound, Permanent, ToolFailed
 from models.images import ImageSource, PinnedTier, ReleaseSet
 from models.products import ListingStatus, PublicationOrder
 from models.tables import ProductRow, PublisherRow
+from models.watching import ExposureChange
 from models.work import ListingOrder, PublicationDone
 from registry.access import Access, SourceRules
 from registry.client import HubRepository, RegistryClient
 from registry.copying import CopyOutcome, Target, copy_tier, restore, tag_tier, withdraw
 from registry.layout_target import LayoutTarget
-from store import contents, products, publishers
+from store import contents, products, publishers, watching
 from store.blobs import Blobs
 from store.database import Database, RowMissing
 
@@ -64,6 +67,7 @@ class PublicationActivities:
     blobs: Blobs
     sources: Sources
     hub: HubRegistry
+    lookout: Lookout
 
     @activity.defn
     async def publish(self, order: PublicationOrder) -> PublicationDone:
@@ -76,15 +80,15 @@ class PublicationActivities:
                     return PublicationDone(problem=str(problem))
 
     async def _publish(self, order: PublicationOrder, progress: Progress) -> PublicationDone:
-        async with self.database.session() as session:
+        async with self.database.session(brief=True) as session:
             manifest = await contents.find(session, ContentManifest, order.content)
             product = await products.of_submission(session, order.submission)
             publisher = await publishers.get(session, product.publisher)
-            live = await products.images_of_release(session, product.id, order.release)
         if manifest is None:
             raise RowMissing(f"Content manifest {order.content} is not in the database.")
         if order.track is Track.LISTING:
-            await self._save(order, product.id, live)
+            # words only: a recovery sets the tags of each publication, and an edit may be older than what is live now
+            await self._save(order, product.id, [])
             return PublicationDone()
         release = await self.blobs.get_message(ReleaseSet, order.release)
         places = {tier.tier: self.hub.reference(publisher.slug, product.slug, tier.tier) for tier in release.tiers}
@@ -101,9 +105,22 @@ class PublicationActivities:
             await tag_tier(targets[tier.tier], tier, copy)
         images = [image for tier, copy in copies for image in _images(places[tier.tier], tier, copy)]
         await self._save(order, product.id, images)
+        progress.says("taking it under watch")
         return PublicationDone(
-            images=sum(copy.images for _, copy in copies), bytes=sum(copy.sent for _, copy in copies)
+            images=sum(copy.images for _, copy in copies),
+            bytes=sum(copy.sent for _, copy in copies),
+            changes=await self._watched(order, product, release, places),
         )
+
+    async def _watched(
+        self, order: PublicationOrder, product: ProductRow, release: ReleaseSet, places: Mapping[str, str]
+    ) -> tuple[ExposureChange, ...]:
+        """How the release set differs from what the product was exposed to before."""
+        async with self.database.session() as session:
+            reports = await watching.reports_of(session, product.id, order.release)
+        berths = berths_of(release, places)
+        live = Release(product.id, product.publisher, order.release, berths, reports)
+        return await self.lookout.watch(live, order.submission, f"{order.submission}/{order.revision}")
 
     async def _copy(self, place: ImageSource, target: Target, tier: PinnedTier, progress: Progress) -> CopyOutcome:
         async with self.sources.open(place) as source:
@@ -118,7 +135,7 @@ class PublicationActivities:
         return self.hub.repository(publisher.slug, product.slug, tier)
 
     async def _save(self, order: PublicationOrder, product: str, images: list[dict[str, object]]) -> None:
-        async with self.database.transaction() as session:
+        async with self.database.transaction(brief=True) as session:
             await products.save_publication(
                 session,
                 submission=order.submission,
@@ -153,6 +170,7 @@ class PublicationActivities:
                     for release in dict.fromkeys(publication.release for publication in publications):
                         at = datetime.now(UTC) if revoked else None
                         await products.withdrawn(session, order.product, release, at)
+                    await watching.set_watched(session, order.product, not revoked)
 
     async def _kept(self, digest: str) -> bytes:
         """A lost blob is the hub's matter, for the operators to restore: it must not end the product's process."""

@@ -182,7 +182,6 @@ class BatchChangeRow(SQLModel, table=True):
     product: str = Field(primary_key=True, foreign_key="product.id", ondelete="CASCADE")
     key: str = Field(primary_key=True, sa_type=Prose)
     kind: ChangeKind = Field(sa_type=Word(ChangeKind))
-    release: str
     #: what holds now, or held until now
     severity: Severity = Field(sa_type=Word(Severity))
     #: before the change; None of what is new

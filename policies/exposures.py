@@ -48,7 +48,9 @@ def exposure_key(vulnerability: str, package: str) -> str:
 
 
 def standing_of(hits: Sequence[Hit]) -> Standing:
-    worst = max(hits, key=lambda hit: (_WEIGHT[hit.known.severity], hit.known.fixed_version, hit.version))
+    worst = max(
+        hits, key=lambda hit: (_WEIGHT[hit.known.severity], hit.known.fixed_version, hit.version, hit.known.url)
+    )
     if all(hit == hits[0] for hit in hits):
         fixes, versions = hits[0].known.fixed_version, hits[0].version
     else:
@@ -65,9 +67,9 @@ def standing_of(hits: Sequence[Hit]) -> Standing:
 
 
 def compared(before: Standing | None, now: Standing | None) -> ChangeKind | None:
-    """None when there is nothing to tell. Escalated: heavier, or a fix is there now, or it is the publisher's own now.
+    """None when there is nothing to tell. Retracted: gone, or lighter in all that has changed.
 
-    Retracted: gone, or lighter in each of these that has changed.
+    Escalated: heavier, or there is a fix now, or it is the publisher's own now, or it is used in attacks.
     """
     if before is None or now is None:
         return ChangeKind.NEW if now else ChangeKind.RETRACTED if before else None
@@ -77,8 +79,8 @@ def compared(before: Standing | None, now: Standing | None) -> ChangeKind | None
     return ChangeKind.RETRACTED if any(new < old for old, new in pairs) else None
 
 
-def _weights(standing: Standing) -> tuple[int, bool, bool]:
-    return _WEIGHT[standing.severity], bool(standing.fixed_version), not standing.inherited
+def _weights(standing: Standing) -> tuple[int, bool, bool, bool]:
+    return _WEIGHT[standing.severity], bool(standing.fixed_version), not standing.inherited, standing.exploited
 
 
 def is_penalty(kind: ChangeKind, severity: Severity) -> bool:
@@ -91,22 +93,19 @@ def changes_to_tell(
 ) -> tuple[ExposureChange, ...]:
     """What a product's process is told: nothing of what has no clock and had none.
 
-    `standing` is what holds now, or (`stands` is False) what held until now. One that has become lighter is retracted
-    as it was, and new as it is.
+    `standing` is what holds now, or (`stands` is False) what held until now. What has become lighter and still has a
+    clock is told as it is now: its clock goes on.
     """
     now = Exposure(
-        key=key,
-        severity=standing.severity,
-        fix_exists=bool(standing.fixed_version),
-        inherited=standing.inherited,
+        key=key, severity=standing.severity, fix_exists=bool(standing.fixed_version), inherited=standing.inherited
     )
-    told: list[ExposureChange] = []
-    before = now.model_copy(update={"severity": was or now.severity})
-    if kind is ChangeKind.RETRACTED and before.severity in WITH_A_CLOCK:
-        told.append(ExposureChange(kind=kind, exposure=before))
     if stands and now.severity in WITH_A_CLOCK:
-        told.append(ExposureChange(kind=ChangeKind.NEW if kind is ChangeKind.RETRACTED else kind, exposure=now))
-    return tuple(told)
+        told = ChangeKind.NEW if kind is ChangeKind.RETRACTED else kind
+        return (ExposureChange(kind=told, exposure=now),)
+    before = was or now.severity
+    if before in WITH_A_CLOCK and (kind is ChangeKind.RETRACTED or not stands):
+        return (ExposureChange(kind=ChangeKind.RETRACTED, exposure=now.model_copy(update={"severity": before})),)
+    return ()
 
 
 def waived(

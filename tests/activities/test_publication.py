@@ -20,7 +20,7 @@ from registry.access import SourceRules
 from registry.building import ImageBuilder, push_layout
 from registry.client import HubRepository, RegistryClient
 from registry.layout_target import LayoutTarget
-from store import collect
+from store import collect, products
 from tests.activities.wharf import Wharf
 from tests.parts.presence import needs
 from tests.registry.opinions import skopeo
@@ -138,17 +138,31 @@ async def test_a_revocation_takes_older_versions_along(wharf: Wharf) -> None:
 async def test_a_listing_edit_publishes_words_and_leaves_the_images(wharf: Wharf) -> None:
     content, release = await approved(wharf)
     await wharf.publishes(content, release)
-    (before,) = await wharf.published()
     edit = await wharf.save(("Free", None), short_description="Lifts more.")
     submission = await wharf.submit(edit, Track.LISTING)
     done = await wharf.publishes(edit, release, submission, Track.LISTING)
     assert (done.images, done.bytes, done.problem) == (0, 0, "")
     rows = {row.submission: row for row in await wharf.published()}
-    assert rows[submission].images == before.images
-    assert rows[submission].content == edit
+    assert (rows[submission].images, rows[submission].content) == ([], edit)
+    async with wharf.database.session() as session:
+        assert len(await products.images_of_release(session, wharf.house.product, release)) == 2
     await wharf.lists(ListingStatus.REVOKED)
     await wharf.lists(ListingStatus.PUBLISHED)
     assert await there(wharf, release) == await wanted(wharf, release)
+
+
+async def test_a_recovery_gives_no_tag_to_an_older_version_whose_page_was_edited_since(wharf: Wharf) -> None:
+    first = await approved(wharf, "1.0")
+    await wharf.publishes(*first)
+    edit = await wharf.save(("Free", None), short_description="Lifts more.")
+    submission = await wharf.submit(edit, Track.LISTING)
+    second = await approved(wharf, "1.0")
+    await wharf.publishes(*second, submission=await wharf.submit(second[0]))
+    # the edit was approved when the first version was live
+    await wharf.publishes(edit, first[1], submission, Track.LISTING)
+    await wharf.lists(ListingStatus.REVOKED)
+    await wharf.lists(ListingStatus.PUBLISHED)
+    assert await there(wharf, second[1]) == await wanted(wharf, second[1])
 
 
 async def test_a_source_that_is_gone_after_approval_is_a_problem_for_the_publisher(wharf: Wharf) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from temporalio.testing import ActivityEnvironment
 
 from activities.examination import Examiner
+from activities.lookout import Lookout
 from activities.onboarding import OnboardingActivities
 from activities.policy import PolicyInForce
 from activities.publication import HubRegistry, PublicationActivities
@@ -22,6 +23,7 @@ from models.work import IterationOrder, ListingOrder, PublicationDone
 from registry.access import SourceRules
 from registry.building import ImageBuilder, push_layout, write_index
 from registry.client import HubRepository, RegistryClient
+from scanning.advisories import AdvisoryStore
 from store import contents, products, submissions
 from store.blobs import Blobs
 from store.database import Database
@@ -61,7 +63,11 @@ class Wharf:
     @property
     def publication(self) -> PublicationActivities:
         hub = HubRegistry(self.client, self.registry.address, self.namespace)
-        return PublicationActivities(self.database, self.blobs, self.sources, hub)
+        return PublicationActivities(self.database, self.blobs, self.sources, hub, self.lookout)
+
+    @property
+    def lookout(self) -> Lookout:
+        return Lookout(self.database, self.blobs, AdvisoryStore(self.folder / "advisories.sqlite"), self.policy)
 
     def hub(self, tier: str) -> HubRepository:
         return HubRepository(self.client, f"{self.namespace}/harbour/crane/{tier}")

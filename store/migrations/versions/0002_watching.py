@@ -143,7 +143,6 @@ def upgrade() -> None:
         sa.Column("product", sa.String(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("kind", sa.String(40), nullable=False),
-        sa.Column("release", sa.String(), nullable=False),
         sa.Column("severity", sa.String(40), nullable=False),
         sa.Column("was", sa.String(40), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),

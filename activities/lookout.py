@@ -1,0 +1,160 @@
+"""Keeps what is published and what is known against it together: used by publications, batches and re-scans alike."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.policy import PolicyInForce
+from models.exposures import Berth, Known, Shipment, Unit
+from models.findings import Waiver
+from models.images import ReleaseSet
+from models.scans import ImageReport
+from models.watch_tables import BatchRow
+from models.watching import BatchStatus, ExposureChange
+from scanning.advisories import AdvisoryStore
+from scanning.shipments import known_of, shipment_of
+from store import batches, classes, exposures, waivers, watching
+from store.blobs import Blobs
+from store.database import Database
+from store.exposures import Dispensations, Scope
+
+T = TypeVar("T")
+
+#: changes that a publication tells its product at once; a history is no place for more
+MOST_TOLD = 200
+
+
+class Answer(NamedTuple):
+    """What the advisories say of units. `mark` is the store's before it was asked: at least that was known."""
+
+    mark: int
+    known: dict[Unit, tuple[Known, ...]]
+
+
+class Release(NamedTuple):
+    """What is live from now on: where each image lies, and the stored reports of the images."""
+
+    product: str
+    publisher: str
+    digest: str
+    berths: tuple[Berth, ...]
+    reports: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    database: Database
+    blobs: Blobs
+    advisories: AdvisoryStore
+    policy: PolicyInForce
+
+    async def ask(self, units: Iterable[Unit]) -> Answer:
+        """By the classes in force. Errors: ToolFailed."""
+        mark = await asyncio.to_thread(self.advisories.mark)
+        wanted = list(units)
+        if not wanted:
+            return Answer(mark, {})
+        async with self.database.session() as session:
+            classings = await classes.in_force(session)
+        severity = self.policy.current().severity
+        return Answer(mark, await asyncio.to_thread(known_of, self.advisories, wanted, severity, classings))
+
+    async def shipments(self, reports: Iterable[str]) -> list[Shipment]:
+        return [
+            await asyncio.to_thread(shipment_of, await self.blobs.get_message(ImageReport, digest), digest)
+            for digest in reports
+        ]
+
+    async def watch(self, release: Release, submission: str, batch: str) -> tuple[ExposureChange, ...]:
+        """The release is what is watched of the product from now on; how that changes what the product is exposed to.
+
+        Watched again under the same `batch`, the changes are the same. Of very many only the first are returned: the
+        next batch of advisories tells the others.
+        """
+
+        async def settle(session: AsyncSession, dispensed: Dispensations) -> tuple[ExposureChange, ...]:
+            await exposures.settle(session, Scope(products=(release.product,)), batch, dispensed)
+            return await self._conclude(session, batch, release.product, dispensed.now)
+
+        return await self._save(release, settle, submission, batch)
+
+    async def take_in(self, release: Release) -> None:
+        """As `watch`, for what has been live for long: the next batch settles it, and tells what there is to tell."""
+
+        async def leave_stale(session: AsyncSession, _: Dispensations) -> None:
+            await watching.set_stale(session, release.product)
+
+        await self._save(release, leave_stale)
+
+    async def _save(
+        self,
+        release: Release,
+        then: Callable[[AsyncSession, Dispensations], Awaitable[T]],
+        submission: str = "",
+        batch: str = "",
+    ) -> T:
+        """In one transaction, by what is known as of the latest batch: asked again when one has come between."""
+        shipped = await self.shipments(release.reports)
+        units = {unit for shipment in shipped for unit in shipment.units}
+        while True:
+            now = datetime.now(UTC)
+            async with self.database.session() as session:
+                new = await watching.unmatched(session, units)
+                given = await waivers.in_force(session, release.product, release.publisher, now)
+            answer, dispensed = await self.ask(new), await self._dispensed(release, given, now)
+
+            async def save(
+                session: AsyncSession, answer: Answer = answer, dispensed: Dispensations = dispensed
+            ) -> tuple[T] | None:
+                await watching.take_turn(session)
+                if (await batches.latest_mark(session)).mark > answer.mark:
+                    return None
+                if batch:
+                    row = BatchRow(id=batch, status=BatchStatus.TELLING, submission=submission, begun_at=dispensed.now)
+                    await batches.begin(session, row)
+                await watching.save_release(
+                    session,
+                    product=release.product,
+                    publisher=release.publisher,
+                    release=release.digest,
+                    berths=release.berths,
+                    shipments=shipped,
+                    known=answer.known,
+                    batch=batch,
+                    at=dispensed.now,
+                )
+                return (await then(session, dispensed),)
+
+            if (done := await self.database.write(save)) is not None:
+                return done[0]
+
+    async def _conclude(
+        self, session: AsyncSession, batch: str, product: str, now: datetime
+    ) -> tuple[ExposureChange, ...]:
+        """Told by the answer to the publication; mailed is only what has a clock: the publisher knows its findings."""
+        row = await batches.matched(session, batch, None, now)
+        changes = await batches.changes_of(session, batch, product)
+        await batches.leave_unmailed(session, batch, now)
+        if len(changes) <= MOST_TOLD and row.changes:
+            await batches.told(session, batch, [product], now)
+            await batches.ended(session, batch, BatchStatus.TOLD, now)
+        return changes[:MOST_TOLD]
+
+    async def _dispensed(self, release: Release, given: Sequence[Waiver], now: datetime) -> Dispensations:
+        if not given:
+            return Dispensations(now)
+        return Dispensations(now, {release.product: (given, await self.blobs.get_message(ReleaseSet, release.digest))})
+
+
+def berths_of(release: ReleaseSet, repositories: Mapping[str, str]) -> tuple[Berth, ...]:
+    """`repositories` are the tiers' places in the hub's registry."""
+    return tuple(
+        Berth(image.digest, tier.tier, repositories.get(tier.tier, ""))
+        for tier in release.tiers
+        for tag in tier.tags
+        for image in tag.platforms
+    )

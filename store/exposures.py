@@ -1,0 +1,324 @@
+"""What every watched product is exposed to: settled anew for what a batch names, and what that changes is the batch's.
+
+Settled twice, nothing changes: so a batch that was cut short is settled again.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, or_
+from sqlmodel import col, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.exposures import Known
+from models.findings import Severity, Waiver, WaiverScope
+from models.images import ReleaseSet
+from models.tables import WaiverRow
+from models.watch_tables import (
+    BatchChangeRow,
+    ComponentRow,
+    ComponentSetMemberRow,
+    ComponentVulnerabilityRow,
+    ExposureRow,
+    ShippedImageRow,
+    ShippedSetRow,
+    WatchedImageRow,
+    WatchedProductRow,
+)
+from models.watching import ChangeKind
+from policies.exposures import Hit, Standing, compared, exposure_key, standing_of, waived
+from store import waivers
+from store.blobs import Blobs
+from store.database import put_rows
+from store.watching import in_parts
+
+#: a vulnerability and a package
+Pair = tuple[str, str]
+
+_key = cache(exposure_key)
+
+
+class Matter(NamedTuple):
+    """What an exposure is about."""
+
+    product: str
+    vulnerability: str
+    package: str
+
+
+class Scope(NamedTuple):
+    """What is settled: all of some products, or some pairs in all products."""
+
+    products: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dispensations:
+    """Waivers in force by product, with the release set that they may speak of."""
+
+    now: datetime
+    by_product: Mapping[str, tuple[Sequence[Waiver], ReleaseSet | None]] = field(default_factory=dict)
+
+
+async def pairs_of(session: AsyncSession, batch: str) -> list[Pair]:
+    """What the batch has changed for components, in a fixed order."""
+    rows = await session.exec(
+        select(ComponentVulnerabilityRow.vulnerability, ComponentRow.package)
+        .join(ComponentRow, col(ComponentRow.id) == col(ComponentVulnerabilityRow.component))
+        .where(ComponentVulnerabilityRow.batch == batch)
+        .distinct()
+    )
+    return sorted((vulnerability, package) for vulnerability, package in rows.all())
+
+
+async def stale_products(session: AsyncSession, since: datetime | None, now: datetime) -> list[str]:
+    """Products that have to be settled as a whole: scanned anew, back in the registry, or reached by a waiver that was
+    given, taken back or has run out `since` then."""
+    stale = select(WatchedProductRow.product).where(col(WatchedProductRow.stale), col(WatchedProductRow.watched))
+    found = set((await session.exec(stale)).all())
+    if since is not None:
+        moved = or_(
+            col(WaiverRow.granted_at) >= since,
+            col(WaiverRow.withdrawn_at) >= since,
+            and_(col(WaiverRow.expires) >= since, col(WaiverRow.expires) <= now),
+        )
+        rows = (await session.exec(select(WaiverRow).where(moved))).all()
+        own = {row.product for row in rows}
+        publishers = {row.publisher for row in rows if row.scope is not WaiverScope.PRODUCT}
+        found.update(row.product for row in await _watched(session, own, publishers))
+    return sorted(found)
+
+
+async def dispensations(session: AsyncSession, blobs: Blobs, scope: Scope, now: datetime) -> Dispensations:
+    """Waivers that may reach what is settled. A release set that is lost is none: then only the product's own reach."""
+    named = select(WaiverRow).where(col(WaiverRow.withdrawn_at).is_(None), col(WaiverRow.expires) > now)
+    if scope.pairs:
+        keys = sorted({_key(*pair) for pair in scope.pairs})
+        rows = [row for some in in_parts(keys) for row in await _all(session, named, col(WaiverRow.finding).in_(some))]
+    else:
+        rows = list((await session.exec(named)).all())
+    own = {row.product for row in rows}
+    publishers = {row.publisher for row in rows if row.scope is not WaiverScope.PRODUCT}
+    found: dict[str, tuple[Sequence[Waiver], ReleaseSet | None]] = {}
+    for product in await _watched(session, own, publishers):
+        if not scope.products or product.product in scope.products:
+            release = (
+                await blobs.get_message(ReleaseSet, product.release) if await blobs.exists(product.release) else None
+            )
+            found[product.product] = await waivers.in_force(session, product.product, product.publisher, now), release
+    return Dispensations(now, found)
+
+
+async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dispensations) -> int:
+    """Bring the exposures up to date; what changes is written as the batch's. Returns how much that is.
+
+    Of a product that is not watched nothing changes. The caller has its turn (store.watching.take_turn).
+    """
+    known = await _known(session, scope)
+    hits = await _hits(session, scope, known)
+    now = await _without_waived(session, hits, known, dispensed)
+    before = await _open(session, scope)
+    changes: list[dict[str, Any]] = []
+    exposures: list[dict[str, Any]] = []
+    closed: list[Matter] = []
+    for matter in sorted(now.keys() | before.keys()):
+        row, old = before.get(matter, (None, None))
+        new = now.get(matter)
+        if old == new:
+            continue
+        if kind := compared(old, new):
+            changes.append(_change(batch, matter, kind, old, new))
+        if new is None:
+            closed.append(matter)
+        else:
+            exposures.append(_exposure(batch, matter, new, row, dispensed.now))
+    await put_rows(session, ExposureRow, exposures, ("product", "key"))
+    await _close(session, closed, batch, dispensed.now)
+    await put_rows(session, BatchChangeRow, changes, ("batch", "product", "key"))
+    if scope.products:
+        settled = col(WatchedProductRow.product).in_(scope.products)
+        await session.exec(update(WatchedProductRow).where(settled).values(stale=False))
+    return len(changes)
+
+
+async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[tuple[str, Hit]]]:
+    """component -> (package, what is known of it), not yet whether it is inherited."""
+    statement = (
+        select(ComponentVulnerabilityRow, ComponentRow.package, ComponentRow.version, ComponentRow.package_version)
+        .join(ComponentRow, col(ComponentRow.id) == col(ComponentVulnerabilityRow.component))
+        .where(~col(ComponentVulnerabilityRow.gone))
+    )
+    found: dict[int, list[tuple[str, Hit]]] = defaultdict(list)
+    if scope.products:
+        conditions = [col(ComponentVulnerabilityRow.component).in_(_components_of(scope.products))]
+    else:
+        names = sorted({vulnerability for vulnerability, _ in scope.pairs})
+        conditions = [col(ComponentVulnerabilityRow.vulnerability).in_(some) for some in in_parts(names)]
+    pairs = set(scope.pairs)
+    for condition in conditions:
+        for row, package, version, package_version in (await session.exec(statement.where(condition))).all():
+            if not pairs or (row.vulnerability, package) in pairs:
+                known = Known(row.vulnerability, row.severity, row.fixed_version, row.exploited, row.url)
+                found[row.component].append((package, Hit(package_version or version, known, False)))
+    return found
+
+
+def _components_of(products: Iterable[str]) -> Any:
+    return (
+        select(ComponentSetMemberRow.component)
+        .join(ShippedSetRow, col(ShippedSetRow.component_set) == col(ComponentSetMemberRow.component_set))
+        .join(WatchedImageRow, col(WatchedImageRow.image) == col(ShippedSetRow.image))
+        .where(col(WatchedImageRow.product).in_(tuple(products)))
+    )
+
+
+async def _hits(
+    session: AsyncSession, scope: Scope, known: Mapping[int, Sequence[tuple[str, Hit]]]
+) -> dict[Matter, list[Hit]]:
+    #: in one image it comes with the base, in another it does not: then it is the publisher's
+    inherited = func.min(case((col(ShippedSetRow.inherited), 1), else_=0))
+    statement = (
+        select(WatchedImageRow.product, ComponentSetMemberRow.component, inherited)
+        .join(ShippedSetRow, col(ShippedSetRow.component_set) == col(ComponentSetMemberRow.component_set))
+        .join(WatchedImageRow, col(WatchedImageRow.image) == col(ShippedSetRow.image))
+        .join(WatchedProductRow, col(WatchedProductRow.product) == col(WatchedImageRow.product))
+        .where(col(WatchedProductRow.watched))
+        .group_by(col(WatchedImageRow.product), col(ComponentSetMemberRow.component))
+    )
+    if scope.products:
+        statement = statement.where(col(WatchedImageRow.product).in_(scope.products))
+    found: dict[Matter, list[Hit]] = defaultdict(list)
+    for some in in_parts(sorted(known)):
+        rows = await session.exec(statement.where(col(ComponentSetMemberRow.component).in_(some)))
+        for product, component, comes_with_base in rows.all():
+            for package, hit in known[component]:
+                told = hit._replace(inherited=True) if comes_with_base else hit
+                found[Matter(product, hit.known.vulnerability, package)].append(told)
+    return found
+
+
+async def _without_waived(
+    session: AsyncSession,
+    hits: Mapping[Matter, Sequence[Hit]],
+    known: Mapping[int, Sequence[tuple[str, Hit]]],
+    dispensed: Dispensations,
+) -> dict[Matter, Standing]:
+    standings: dict[tuple[Hit, ...], Standing] = {}
+    now: dict[Matter, Standing] = {}
+    for matter, same in hits.items():
+        seen = tuple(same)
+        if seen not in standings:
+            standings[seen] = standing_of(seen)
+        now[matter] = standings[seen]
+    for product, (given, release) in dispensed.by_product.items():
+        keys = {_key(matter.vulnerability, matter.package): matter for matter in now if matter.product == product}
+        if not keys.keys() & {waiver.finding for waiver in given}:
+            continue
+        images = await _images_of(session, product, known)
+        for key in waived(keys, waivers=given, product=product, release=release, images=images, now=dispensed.now):
+            del now[keys[key]]
+    return now
+
+
+async def _images_of(
+    session: AsyncSession, product: str, known: Mapping[int, Sequence[tuple[str, Hit]]]
+) -> dict[str, set[str]]:
+    """key -> digests of the images that have it."""
+    statement = (
+        select(ComponentSetMemberRow.component, ShippedImageRow.digest)
+        .join(ShippedSetRow, col(ShippedSetRow.component_set) == col(ComponentSetMemberRow.component_set))
+        .join(WatchedImageRow, col(WatchedImageRow.image) == col(ShippedSetRow.image))
+        .join(ShippedImageRow, col(ShippedImageRow.id) == col(ShippedSetRow.image))
+        .where(col(WatchedImageRow.product) == product)
+        .distinct()
+    )
+    images: dict[str, set[str]] = defaultdict(set)
+    for some in in_parts(sorted(known)):
+        rows = await session.exec(statement.where(col(ComponentSetMemberRow.component).in_(some)))
+        for component, digest in rows.all():
+            for package, hit in known[component]:
+                images[_key(hit.known.vulnerability, package)].add(digest)
+    return images
+
+
+async def _open(session: AsyncSession, scope: Scope) -> dict[Matter, tuple[ExposureRow, Standing]]:
+    """Exposures of watched products that are not closed."""
+    statement = (
+        select(ExposureRow)
+        .join(WatchedProductRow, col(WatchedProductRow.product) == col(ExposureRow.product))
+        .where(col(ExposureRow.closed_at).is_(None), col(WatchedProductRow.watched))
+    )
+    if scope.products:
+        conditions = [col(ExposureRow.product).in_(scope.products)]
+    else:
+        names = sorted({vulnerability for vulnerability, _ in scope.pairs})
+        conditions = [col(ExposureRow.vulnerability).in_(some) for some in in_parts(names)]
+    pairs = set(scope.pairs)
+    return {
+        Matter(row.product, row.vulnerability, row.package): (row, _standing(row))
+        for condition in conditions
+        for row in (await session.exec(statement.where(condition))).all()
+        if not pairs or (row.vulnerability, row.package) in pairs
+    }
+
+
+def _standing(row: ExposureRow) -> Standing:
+    return Standing(row.severity, row.fixed_version, row.inherited, row.exploited, row.versions, row.url)
+
+
+def _change(batch: str, matter: Matter, kind: ChangeKind, old: Standing | None, new: Standing | None) -> dict[str, Any]:
+    present = new or old
+    return {
+        "batch": batch,
+        "product": matter.product,
+        "key": _key(matter.vulnerability, matter.package),
+        "kind": kind,
+        "severity": present.severity if present else Severity.UNKNOWN,
+        "was": old.severity if old else None,
+        "told_at": None,
+        "mailed_at": None,
+    }
+
+
+def _exposure(batch: str, matter: Matter, new: Standing, row: ExposureRow | None, now: datetime) -> dict[str, Any]:
+    return {
+        "product": matter.product,
+        "key": _key(matter.vulnerability, matter.package),
+        "vulnerability": matter.vulnerability,
+        "package": matter.package,
+        **new._asdict(),
+        "batch": row.batch if row else batch,
+        "since": row.since if row else now,
+        "notified_at": row.notified_at if row else None,
+        "closed_at": None,
+    }
+
+
+async def _close(session: AsyncSession, closed: Iterable[Matter], batch: str, now: datetime) -> None:
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for matter in closed:
+        by_key[_key(matter.vulnerability, matter.package)].append(matter.product)
+    for key, products in by_key.items():
+        for some in in_parts(products):
+            await session.exec(
+                update(ExposureRow)
+                .where(col(ExposureRow.key) == key, col(ExposureRow.product).in_(some))
+                .values(closed_at=now)
+            )
+
+
+async def _all(session: AsyncSession, statement: Any, condition: ColumnElement[bool]) -> Sequence[WaiverRow]:
+    rows: Sequence[WaiverRow] = (await session.exec(statement.where(condition))).all()
+    return rows
+
+
+async def _watched(session: AsyncSession, products: set[str], publishers: set[str]) -> Sequence[WatchedProductRow]:
+    if not products and not publishers:
+        return ()
+    reached = col(WatchedProductRow.product).in_(products) | col(WatchedProductRow.publisher).in_(publishers)
+    return (await session.exec(select(WatchedProductRow).where(reached, col(WatchedProductRow.watched)))).all()
