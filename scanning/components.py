@@ -1,16 +1,13 @@
 """Components in the words of advisories: ecosystems as OSV names them, versions whole, package URLs."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from urllib.parse import quote
 
 from models.scans import Component, ComponentState
 from scanning.identify import Identified, ShippedBinary
 from scanning.layers import ShippedPackage
-from scanning.ownership import place
 
 #: trivy's package types -> OSV's ecosystems; a type that is not here has no advisories that we could match
 _LANGUAGES = {
@@ -147,13 +144,11 @@ def merged(
     present: Iterable[Component],
     shipped: Iterable[ShippedPackage],
     system: System,
-    identified: Iterable[ShippedBinary] = (),
-    owned: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    binaries: Iterable[ShippedBinary] = (),
 ) -> tuple[Component, ...]:
     """What trivy found in the end, and what only our own pass sees; in a fixed order.
 
-    `owned` are the places of the files that each layer's own package databases name (scanning/ownership.py), by the
-    layer's diff_id: what is identified there is the package, which says more of it.
+    `binaries` are those that no package database names (scanning/layers.py).
     """
     components = dict.fromkeys(present)
     known = {_identity(component): component for component in components}
@@ -167,38 +162,16 @@ def merged(
             # trivy does not say which file told of a distribution's package
             del components[found]
             components[found.model_copy(update={"path": one.path})] = None
-    strangers = _without_package(identified, owned, list(components))
-    components.update(dict.fromkeys(_binaries(strangers)))
+    named = {(component.name.lower(), component.version) for component in components}
+    strangers = (one for one in binaries if (one.identified.product, one.identified.version) not in named)
+    components.update(dict.fromkeys(_identified(strangers)))
     return tuple(sorted(components, key=_order))
 
 
-def _without_package(
-    identified: Iterable[ShippedBinary], owned: Mapping[str, frozenset[str]], packages: list[Component]
-) -> Iterator[ShippedBinary]:
-    everywhere = frozenset().union(*owned.values())
-    upstream = {_upstream(package.version) for package in packages}
-    named = {(package.name.lower(), package.version) for package in packages}
-    for one in identified:
-        where, version = place(one.identified.path), one.identified.version
-        if where in owned.get(one.layer, ()):
-            continue
-        # a layer that only changes a file's mode or owner ships the package's bits once more
-        if where in everywhere and version in upstream:
-            continue
-        if (one.identified.product, version) not in named:
-            yield one
-
-
-def _upstream(version: str) -> str:
-    """Of a distribution's version: without epoch, revision and what was repacked."""
-    whole = version.rpartition(":")[2]
-    return re.split(r"[+~]", whole.rpartition("-")[0] or whole)[0]
-
-
-def _binaries(identified: Iterable[ShippedBinary]) -> Iterator[Component]:
+def _identified(binaries: Iterable[ShippedBinary]) -> Iterator[Component]:
     """One component for all files of a layer that are, or have inside, the same product and version."""
     same: dict[tuple[str, str, str, bool], list[Identified]] = defaultdict(list)
-    for one in identified:
+    for one in binaries:
         same[one.identified.product, one.identified.version, one.layer, one.removed].append(one.identified)
     for (product, version, layer, removed), found in same.items():
         first = min(found, key=lambda one: (-one.confidence, one.path))

@@ -1,7 +1,7 @@
 """Which files a layer's package databases say they brought: a binary that is named there belongs to its package.
 
-dpkg's and apk's databases are read here, for each layer by itself: a package manager writes files and names into the
-same layer, so a file that another layer puts in the place of a package's is no longer the package's.
+Each layer's databases are read by themselves: a package manager writes files and names into the same layer, so a file
+that another layer puts in the place of a package's is no longer the package's.
 """
 
 from collections.abc import Callable, Iterator

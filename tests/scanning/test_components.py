@@ -1,13 +1,10 @@
 """Components of one image: what trivy found, what our own pass adds, and no product twice."""
 
-import pytest
-
 from models.scans import Component, ComponentState
 from scanning.components import System, merged
 from scanning.identify import Identified, ShippedBinary
 
 DEBIAN = System("debian", "12")
-NGINX = Component(purl="pkg:deb/debian/nginx@1.22.1-9", ecosystem="Debian:12", name="nginx", version="1.22.1-9")
 
 
 def binary(
@@ -35,23 +32,6 @@ def test_a_binary_of_no_package_is_a_component() -> None:
             path="opt/web",
         ),
     )
-
-
-@pytest.mark.parametrize("path", ["usr/sbin/nginx", "sbin/nginx"])
-def test_a_binary_that_its_layers_package_database_names_is_the_package(path: str) -> None:
-    owned = {"sha256:1": frozenset({"usr/sbin/nginx"})}
-    assert merged((NGINX,), (), DEBIAN, (binary(path),), owned) == (NGINX,)
-
-
-def test_a_binary_in_a_packages_place_that_a_later_layer_wrote_is_not_the_package() -> None:
-    owned = {"sha256:1": frozenset({"usr/sbin/nginx"})}
-    own = binary("usr/sbin/nginx", "sha256:2", version="1.27.0")
-    assert [one.version for one in merged((NGINX,), (), DEBIAN, (own,), owned)] == ["1.27.0", "1.22.1-9"]
-
-
-def test_a_later_layer_that_only_changes_the_mode_of_a_packages_file_adds_no_component() -> None:
-    owned = {"sha256:1": frozenset({"usr/sbin/nginx"})}
-    assert merged((NGINX,), (), DEBIAN, (binary("usr/sbin/nginx", "sha256:2"),), owned) == (NGINX,)
 
 
 def test_files_of_one_layer_that_are_the_same_product_are_one_component() -> None:
