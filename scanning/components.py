@@ -70,6 +70,8 @@ _KINDS = {
 }
 #: what trivy does not list, so that our own pass does
 _OURS = frozenset({"maven"})
+#: whose packages are the products themselves; a package of npm that has node in it says nothing of node
+_OF_PRODUCTS = frozenset({"Bitnami"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def merged(
             # trivy does not say which file told of a distribution's package
             del components[found]
             components[found.model_copy(update={"path": one.path})] = None
-    named = {(component.name.lower(), component.version) for component in components}
+    named = {(one.name.lower(), one.version) for one in components if one.ecosystem in _OF_PRODUCTS}
     strangers = (one for one in binaries if (one.identified.product, one.identified.version) not in named)
     components.update(dict.fromkeys(_identified(strangers)))
     return tuple(sorted(components, key=_order))

@@ -43,6 +43,14 @@ def test_files_of_one_layer_that_are_the_same_product_are_one_component() -> Non
     ]
 
 
-def test_a_product_that_a_language_package_names_with_the_same_version_is_not_repeated() -> None:
+def test_a_product_that_a_package_is_with_the_same_version_is_not_repeated() -> None:
     package = Component(purl="pkg:bitnami/nginx@1.22.1", ecosystem="Bitnami", name="nginx", version="1.22.1")
     assert merged((package,), (), DEBIAN, (binary(),)) == (package,)
+
+
+def test_a_package_that_only_has_the_products_name_does_not_hide_it() -> None:
+    package = Component(purl="pkg:npm/nginx@1.22.1", ecosystem="npm", name="nginx", version="1.22.1")
+    assert [one.purl for one in merged((package,), (), DEBIAN, (binary(),))] == [
+        "pkg:generic/nginx@1.22.1",
+        "pkg:npm/nginx@1.22.1",
+    ]
