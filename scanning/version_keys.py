@@ -174,8 +174,11 @@ _GO_RELEASE = re.compile(r"(?:go)?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(rc|beta)([0-9]+)
 
 
 def go_key(version: str) -> tuple[Any, ...]:
-    """Modules are semver; Go itself writes `go1.22rc1` for 1.22.0-rc.1, and experiments behind a space."""
+    """Modules are semver; Go itself writes `go1.22rc1` for 1.22.0-rc.1, experiments behind a space, and a vendor's name
+    behind a dash (`go1.22.5-acme`), which changes nothing."""
     said = version.partition(" ")[0]
+    if said.startswith("go"):
+        said = said.partition("-")[0]
     if match := _GO_RELEASE.fullmatch(said):
         return semver_key(f"{match[1]}-{match[2]}.{match[3]}")
     return semver_key(said.removeprefix("go"))

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -230,6 +231,14 @@ def test_alpine_versions_are_in_the_order_of_apk() -> None:
     in_order("Alpine", "1.2.2-r5", "1.2.2_git20230717-r5", "1.2.2_git20230718-r0", "1.2.3_alpha-r0", "1.2.3-r0")
 
 
+def test_alpine_versions_are_as_the_tests_of_apk_tools_have_them() -> None:
+    lines = (Path(__file__).parent / "apk_versions.txt").read_text(encoding="utf-8").splitlines()
+    facts = [fact.split() for line in lines if not line.startswith("#") for fact in line.split("; ")]
+    assert len(facts) > 390
+    signs = {-1: "<", 0: "=", 1: ">"}
+    assert [(a, how, b) for a, how, b in facts if signs[compare("Alpine", a, b)] != how] == []
+
+
 def test_alpine_numbers_with_a_leading_zero_are_fractions_but_for_the_first() -> None:
     in_order("Alpine", "1.02.07", "1.02.10-r1", "1.05-r18", "1.06", "1.1")
     in_order("Alpine", "8.2.0015", "8.2.002", "8.2.1")
@@ -332,7 +341,7 @@ def test_go_modules_are_semver_with_pseudo_versions_and_go_itself_has_its_own_sp
     in_order(
         "Go",
         *("go1.21.5", "1.22.0-0", ("go1.22beta1", "1.22.0-beta.1"), ("go1.22rc1", "1.22.0-rc.1"), "go1.22rc2"),
-        *(("go1.22", "go1.22.0", "v1.22.0", "go1.22.0 X:boringcrypto"), "go1.22.1"),
+        *(("go1.22", "go1.22.0", "v1.22.0", "go1.22.0 X:boringcrypto", "go1.22.0-acme"), "go1.22.1"),
     )
     for none in ("(devel)", "devel +a1b2", "unknown"):
         with pytest.raises(InvalidVersion):
