@@ -24,6 +24,7 @@ from scanning.advisory_imports import (
 )
 from scanning.advisory_sources import Source, SourceKind
 from scanning.advisory_tables import AdvisoryFile, Change
+from scanning.advisory_views import AdvisoryView, StoreView, advisory_view, store_view
 from scanning.catalogs import exploited_in, scores_in
 from scanning.cpe import CPE, product_from
 from scanning.downloads import Fetched, fetched
@@ -154,6 +155,17 @@ class AdvisoryStore:
         """Those that are remembered."""
         with self._file.reading() as connection:
             return advisory_sources.remembered(connection)
+
+    def show(self, name: str) -> AdvisoryView | None:
+        """What is known under the id of a CVE or of an advisory; None for nothing."""
+        with self._file.reading() as connection:
+            return advisory_view(connection, name)
+
+    def overview(self) -> StoreView:
+        """How much is known of what, and where it came from. Reads through the whole index."""
+        with self._file.reading() as connection:
+            sources = tuple(advisory_sources.remembered(connection))
+            return store_view(connection, _count(connection), sources)
 
     def note_problem(self, location: str, kind: SourceKind, problem: str) -> None:
         """Why a source could not be imported."""
