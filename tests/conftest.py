@@ -20,9 +20,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-# Started in the background by a script (`nohup make test &`), a process ignores Ctrl-C, and so do all that it starts:
-# the tests that send it to a program would wait for ever.
+# Started in the background by a script (`nohup make test &`), a process ignores Ctrl-C and the end of its terminal, and
+# so do all that it starts: the tests that send these to a program would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 for name in [name for name in os.environ if name.startswith("WHARFINGER_")]:
     del os.environ[name]
