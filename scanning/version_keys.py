@@ -30,6 +30,12 @@ def version_key(ecosystem: str, version: str) -> Any:
     return _key(base_of(ecosystem), version)
 
 
+def is_spelt_one_way(ecosystem: str) -> bool:
+    """Whether a list of versions is literal. PyPI's 1.0 is 1.0.0, Go's v1.0.0 is 1.0.0, RPM's 1.0 is 0:1.0; what dpkg
+    and apk call equal is spelt the same in practice, and of unknown rules nothing is known."""
+    return _READERS.get(base_of(ecosystem), generic_key) in (debian_key, alpine_key, generic_key)
+
+
 @lru_cache(maxsize=100_000)
 def _key(base: str, version: str) -> Any:
     if not version or len(version) > _LONGEST or not version.isprintable():

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from scanning.version_keys import InvalidVersion, base_of, version_key
-
-#: ecosystems where one version is written in several ways: 1.0 and 1.0.0 of PyPI, v1.0.0 and 1.0.0+build of Go. For the
-#: others, a list is literal.
-_SPELT_DIFFERENTLY = frozenset(
-    {"PyPI", "npm", "Go", "crates.io", "NuGet", "Packagist", "RubyGems", "Hex", "Pub", "SwiftURL", "GitHub Actions"}
-)
+from scanning.version_keys import InvalidVersion, base_of, is_spelt_one_way, version_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ def _fixes(version: str, entries: tuple[Affected, ...]) -> list[str]:
 def _is_listed(version: str, entry: Affected) -> bool:
     if version in entry.versions:
         return True
-    if not entry.versions or base_of(entry.ecosystem) not in _SPELT_DIFFERENTLY:
+    if not entry.versions or is_spelt_one_way(entry.ecosystem):
         return False
     key = _readable(entry.ecosystem, version)
     return key is not None and any(_readable(entry.ecosystem, listed) == key for listed in entry.versions)
