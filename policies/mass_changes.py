@@ -49,9 +49,10 @@ def tell(state: MassChangeSnapshot, command: c.Command, standing: Standing) -> C
     return Change(_revised(state, remind_at=None, **decided), (N.MASS_CHANGE_DECIDED,))
 
 
-def done(state: MassChangeSnapshot) -> MassChangeSnapshot:
-    """Every product has been told, or (declined) of what is retracted alone."""
-    return _revised(state, status=BatchStatus.TOLD) if state.status is BatchStatus.TELLING else state
+def done(state: MassChangeSnapshot) -> Change:
+    """Every product has been told; of what was declined only what is retracted."""
+    status = BatchStatus.TOLD if state.status is BatchStatus.TELLING else state.status
+    return Change(_revised(state, status=status))
 
 
 def _later(watch: Watch, now: datetime) -> datetime:

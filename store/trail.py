@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,7 +16,7 @@ from models.notices import NoticeKind as N
 from models.recording import Entry
 from models.tables import EventRow, MembershipRow, NoticeRow, NoticeStatus, PersonRow, ProductRow, SubmissionRow
 from policies.words import Situation
-from store.database import insert_new
+from store.database import insert_new, table_of
 from store.recipients import Circle, Recipient, recipients
 from store.views import EventView
 
@@ -33,6 +34,15 @@ _PROPOSED_BY: dict[N, str] = {
 #: what the clocks of vulnerabilities do: nobody's words are behind it
 _BY_CLOCK = frozenset({"exposures", "overdue", "remediation_reminder", "revoke_warning"})
 
+_EVENT = table_of(EventRow)
+_DIGESTS = select(_EVENT.c.digest).where(
+    _EVENT.c.subject == bindparam("subject"),
+    _EVENT.c.run == bindparam("run"),
+    _EVENT.c.revision == bindparam("revision"),
+)
+#: what a row takes from its entry
+_SAID = ("event", "actor", "command", "at", "text", "private", "refused")
+
 
 async def write_events(
     session: AsyncSession, subject: str, run: str, revision: int, entries: Sequence[Entry]
@@ -44,8 +54,8 @@ async def write_events(
     """
     if not entries:
         return []
-    at_revision = (EventRow.subject == subject, EventRow.run == run, EventRow.revision == revision)
-    known = Counter((await session.exec(select(EventRow.digest).where(*at_revision))).all())
+    at_revision = {"subject": subject, "run": run, "revision": revision}
+    known = Counter((await session.exec(_DIGESTS, params=at_revision)).all())
     position = known.total()
     rows: list[dict[str, Any]] = []
     new: list[Entry] = []
@@ -55,15 +65,8 @@ async def write_events(
             known[digest] -= 1
             continue
         new.append(entry)
-        row = EventRow(
-            subject=subject,
-            run=run,
-            revision=revision,
-            position=position + len(rows),
-            digest=digest,
-            **entry.model_dump(include={"event", "actor", "command", "at", "text", "private", "refused"}),
-        )
-        rows.append(row.model_dump(exclude={"id"}))
+        said = {name: getattr(entry, name) for name in _SAID}
+        rows.append({**at_revision, "position": position + len(rows), "digest": digest, **said})
     inserted = await insert_new(session, EventRow, rows, ("subject", "run", "revision", "position"))
     # fewer only when another attempt of the same activity was faster: it queues the notices as well
     return new if len(inserted) == len(rows) else []
@@ -132,6 +135,14 @@ async def insert_notices(session: AsyncSession, rows: Sequence[Mapping[str, Any]
     return sum(row["id"] in inserted and row["status"] is NoticeStatus.QUEUED for row in rows)
 
 
+#: the columns that a new notice does not fill itself
+_QUEUED: dict[str, Any] = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in NoticeRow.model_fields.items()
+    if not field.is_required()
+}
+
+
 def notice_row(
     subject: str,
     revision: int,
@@ -143,23 +154,22 @@ def notice_row(
 ) -> dict[str, Any]:
     """A notice to be sent now, or given up at once when there is nobody to send it to: the log shows it."""
     key = "\n".join((subject, str(revision), occasion, kind, recipient.id))
-    row = NoticeRow(
-        id=hashlib.sha256(key.encode()).hexdigest()[:32],
-        subject=subject,
-        revision=revision,
-        occasion=occasion,
-        kind=kind,
-        recipient=recipient.id,
-        address=recipient.address,
-        for_publisher=recipient.for_publisher,
-        payload=dict(payload),
-        queued_at=at,
-        next_try=at,
-    )
-    if not recipient.address:
-        row.status, row.next_try = NoticeStatus.GIVEN_UP, None
-        row.last_error = "There is nobody to send it to: give somebody the role (wharfinger staff add)."
-    return row.model_dump()
+    row = {
+        "id": hashlib.sha256(key.encode()).hexdigest()[:32],
+        "subject": subject,
+        "revision": revision,
+        "occasion": occasion,
+        "kind": kind,
+        "recipient": recipient.id,
+        "address": recipient.address,
+        "for_publisher": recipient.for_publisher,
+        "payload": dict(payload),
+        "queued_at": at,
+    }
+    if recipient.address:
+        return _QUEUED | row | {"next_try": at}
+    nobody = "There is nobody to send it to: give somebody the role (wharfinger staff add)."
+    return _QUEUED | row | {"status": NoticeStatus.GIVEN_UP, "last_error": nobody}
 
 
 def situation_shown(situation: Situation) -> dict[str, Any]:
@@ -276,6 +286,8 @@ _TITLES = {
     "overdue": "put on hold: not mended in time",
     "remediation_reminder": "reminded of what has to be mended",
     "revoke_warning": "warned of the revocation",
+    "waits": "asked the security team",
+    "told": "told the products",
     "approve": "approved",
     "request_changes": "asked for changes",
     "reject": "proposed to reject",

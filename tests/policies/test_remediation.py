@@ -345,9 +345,9 @@ def test_the_team_is_asked_and_reminded_until_it_has_decided() -> None:
 
 def test_what_is_confirmed_is_told_and_what_is_declined_is_not() -> None:
     confirmed, declined = judged(c.Confirm).state, judged(c.Decline, text="A slip of the source.").state
-    assert (confirmed.status, mass_changes.done(confirmed).status) == (BatchStatus.TELLING, BatchStatus.TOLD)
+    assert (confirmed.status, mass_changes.done(confirmed).state.status) == (BatchStatus.TELLING, BatchStatus.TOLD)
     assert (declined.status, declined.reason) == (BatchStatus.DISMISSED, "A slip of the source.")
-    assert mass_changes.done(declined) is declined
+    assert mass_changes.done(declined).state.status is BatchStatus.DISMISSED
 
 
 def test_only_the_security_team_decides_and_once() -> None:

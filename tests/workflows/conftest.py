@@ -64,6 +64,7 @@ async def harbour(request: pytest.FixtureRequest, real_house: House) -> AsyncIte
     yield real_house
     real_house.scans.reset()
     real_house.quay.reset()
+    real_house.lookout.reset()
     await keep(request, real_house)
 
 

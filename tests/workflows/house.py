@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 from temporalio.client import (
@@ -21,6 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from activities.examination import ExaminationActivities, Examiner
+from activities.mass_changes import MassChangeActivities
 from activities.onboarding import OnboardingActivities
 from activities.people import PeopleActivities
 from activities.policy import PolicyInForce
@@ -32,6 +33,7 @@ from models import commands as c
 from models.addresses import (
     MODERATION_QUEUE,
     SCANNING_QUEUE,
+    mass_change_address,
     new_id,
     product_address,
     publisher_address,
@@ -44,22 +46,28 @@ from models.lifecycle import Snapshot
 from models.products import NewSubmission, ProductSnapshot, Submitted
 from models.publishers import ApplicationSnapshot, ApplicationStatus, PublisherProfile, PublisherStart, Role
 from models.recording import ApplicationRecording
-from models.work import ProductStart
+from models.watching import MassChangeSnapshot
+from models.work import ProductStart, Watched
 from registry.access import SourceRules
 from registry.building import ImageBuilder, write_index
 from store import contents, people, products, projection, publishers, submissions
 from store.blobs import Blobs
 from store.database import Database
 from store.secrets import Vault, new_key
-from tests.workflows.people import Case, Person, Process, answers
-from tests.workflows.stand_ins import Quay, StoredScans
+from tests.workflows.people import Case, Person, Process, answers, meet
+from tests.workflows.stand_ins import Lookout, Quay, StoredScans
 from workflows import search_attributes
+from workflows.advisories import AdvisoryWorkflow, DigestWorkflow
+from workflows.mass_change import MassChangeWorkflow
 from workflows.product import ProductWorkflow
 from workflows.publisher import PublisherWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.rescan import RescanWorkflow
 from workflows.sandbox import STRICT_RUNNER
 from workflows.scan import ScanWorkflow
 from workflows.submission import SubmissionWorkflow
+
+M = TypeVar("M")
 
 #: the SDK waits for ever now and then for what it has cancelled at once
 _GRACE = timedelta(seconds=5)
@@ -70,6 +78,10 @@ STORIES: tuple[type, ...] = (
     ProductWorkflow,
     PublisherWorkflow,
     ReconcileWorkflow,
+    AdvisoryWorkflow,
+    DigestWorkflow,
+    MassChangeWorkflow,
+    RescanWorkflow,
 )
 
 
@@ -100,6 +112,7 @@ class House:
     other_moderator: Person
     second: Person
     ops: Person
+    security: Person
 
     def __init__(self, client: Client, database: Database, folder: Path, images: Path) -> None:
         self.client, self.database, self.images = client, database, images
@@ -108,6 +121,7 @@ class House:
         self.policy.touch()
         self.scans = StoredScans(self.blobs)
         self.quay = Quay(database)
+        self.lookout = Lookout(client, database)
         self.reconciling = ReconcileActivities(
             client, database, self.blobs, HandingOver(client, PolicyInForce(self.policy))
         )
@@ -125,6 +139,7 @@ class House:
         self.other_moderator = await self._staff("max@hub.example", Role.MODERATOR)
         self.second = await self._staff("sue@hub.example", Role.SECOND_APPROVER)
         self.ops = await self._staff("ott@hub.example", Role.OPS)
+        self.security = await self._staff("sec@hub.example", Role.SECURITY)
         now = datetime.now(UTC)
         self.icon = await self.blobs.put(icon())
         async with self.database.transaction() as session:
@@ -161,6 +176,7 @@ class House:
         examiner = Examiner(self.database, self.blobs, policy)
         sources = Sources(self.database, Vault([new_key()]), rules, policy)
         people_, recording = PeopleActivities(self.database, policy), RecordingActivities(self.database, self.blobs)
+        mass_changes = MassChangeActivities(self.database, policy)
         light: list[Callable[..., Any]] = [
             people_.standing_of,
             people_.may_submit,
@@ -172,6 +188,8 @@ class House:
             self.scans.images_to_scan,
             self.reconciling.reconcile,
             self.reconciling.archive,
+            mass_changes.watch_terms,
+            mass_changes.record_mass_change,
         ]
         moderation = Worker(
             self.client,
@@ -185,7 +203,18 @@ class House:
             # a mistake fails the run instead of being tried again for ever
             workflow_failure_exception_types=[Exception],
         )
-        heavy: list[Callable[..., Any]] = [self.scans.scan_image, self.quay.publish, self.quay.apply_listing]
+        heavy: list[Callable[..., Any]] = [
+            self.scans.scan_image,
+            self.quay.publish,
+            self.quay.apply_listing,
+            self.lookout.sync_advisories,
+            self.lookout.rematch,
+            self.lookout.tell_products,
+            self.lookout.dismiss_batch,
+            self.lookout.digest_notices,
+            self.lookout.rescan_plan,
+            self.lookout.rescan_image,
+        ]
         scanning = Worker(
             self.client,
             task_queue=SCANNING_QUEUE,
@@ -292,6 +321,25 @@ class House:
     async def product_of(self, case: Case) -> Process[ProductSnapshot]:
         address = product_address((await case.row()).product)
         return Process(address, self.client.get_workflow_handle(address), ProductSnapshot, self.database, self.client)
+
+    async def runs(self, story: type, answer: type[M]) -> M:
+        """One run, as a schedule begins it, to its end. Waiting for a result would let the server's clock run on."""
+        address = f"{story.__name__.removesuffix('Workflow').lower()}-{new_id()}"
+        self.known.append(address)
+        handle = await self.client.start_workflow(story.__name__, id=address, task_queue=MODERATION_QUEUE)
+        process = Process(address, handle, Snapshot, self.database, self.client)
+        await meet(process.has_ended, f"{address} does not end")
+        done: M = await self.client.get_workflow_handle(address, result_type=answer).result()
+        return done
+
+    async def watches(self) -> Watched:
+        """One look at the advisories."""
+        return await self.runs(AdvisoryWorkflow, Watched)
+
+    def mass_change(self, batch: str) -> Process[MassChangeSnapshot]:
+        address = mass_change_address(batch)
+        handle = self.client.get_workflow_handle(address, result_type=MassChangeSnapshot)
+        return Process(address, handle, MassChangeSnapshot, self.database, self.client)
 
     async def applies(self, name: str) -> Process[ApplicationSnapshot]:
         """A new publisher; the member of the house applies for it as well."""

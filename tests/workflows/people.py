@@ -20,6 +20,7 @@ from models.lifecycle import Snapshot, Stage
 from models.products import ProductSnapshot
 from models.publishers import ApplicationSnapshot
 from models.tables import EventRow, NoticeRow, SubmissionRow
+from models.watching import MassChangeSnapshot
 from store.database import Database
 
 #: how long anything that needs no time of its own may take on a busy machine, seconds
@@ -51,7 +52,7 @@ def answers() -> Iterator[None]:
         raise (failed.cause or failed) from None
 
 
-A = TypeVar("A", Snapshot, ProductSnapshot, ApplicationSnapshot)
+A = TypeVar("A", Snapshot, ProductSnapshot, ApplicationSnapshot, MassChangeSnapshot)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,9 @@ class Process(Generic[A]):
         )
         return WorkflowExecutionStatus(described.workflow_execution_info.status)
 
+    async def has_ended(self) -> bool:
+        return await self.status() is not WorkflowExecutionStatus.RUNNING
+
     async def recorded(self) -> A:
         """Until the database knows as much as the process."""
         said = await self.snapshot()
@@ -156,12 +160,9 @@ class Case(Process[Snapshot]):
 
     async def ends(self) -> Snapshot:
         """The run has ended well."""
-        await meet(self._has_ended, f"{self.address} does not end")
+        await meet(self.has_ended, f"{self.address} does not end")
         await self.handle.result()
         return await self.snapshot()
-
-    async def _has_ended(self) -> bool:
-        return await self.status() is not WorkflowExecutionStatus.RUNNING
 
     async def row(self) -> SubmissionRow:
         async with self.database.session() as session:

@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from temporalio import activity
+from temporalio.client import Client
 
+from models.addresses import product_address
 from models.findings import Severity
 from models.images import ImageFacts, ReleaseSet
 from models.products import PublicationOrder
 from models.scans import ImageReport, Scanner, Vulnerability
+from models.tables import ProductRow
+from models.watching import ExposureChange, ExposureNews
 from models.work import (
+    AdvisoryBatch,
+    BatchOrder,
+    Digested,
+    DigestOrder,
     ImageOrder,
     ImageProblem,
     ImageScanned,
@@ -20,6 +28,11 @@ from models.work import (
     IterationOrder,
     ListingOrder,
     PublicationDone,
+    Rescanned,
+    RescanOrder,
+    RescanPlan,
+    SyncDone,
+    Told,
 )
 from store import products
 from store.blobs import Blobs
@@ -140,6 +153,8 @@ class Quay:
     problem: str = ""
     gate: Gate = field(default_factory=Gate)
     failures: deque[Exception] = field(default_factory=deque)
+    #: how the vulnerabilities of the next version differ from those of the one before
+    changes: tuple[ExposureChange, ...] = ()
     #: whether a publication that is cancelled goes through all the same
     deaf: bool = False
     published: list[PublicationOrder] = field(default_factory=list)
@@ -147,7 +162,7 @@ class Quay:
 
     def reset(self) -> None:
         """Nothing was ever brought here."""
-        self.problem, self.deaf = "", False
+        self.problem, self.deaf, self.changes = "", False, ()
         self.failures.clear()
         self.published.clear()
         self.listed.clear()
@@ -176,10 +191,95 @@ class Quay:
                 images=[{"tier": "Free", "reference": "hub.example/crane:1.0", "digest": order.release}],
                 at=datetime.now(UTC),
             )
-        return PublicationDone(images=1)
+        return PublicationDone(images=1, changes=self.changes)
 
     @activity.defn
     async def apply_listing(self, order: ListingOrder) -> None:
         if self.failures:
             raise self.failures.popleft()
         self.listed.append(order)
+
+
+@dataclass
+class Lookout:
+    """Takes the place of the advisories: what a test says of products is matched, told and dismissed by batch."""
+
+    client: Client
+    database: Database
+    failures: deque[Exception] = field(default_factory=deque)
+    #: batch -> product -> what is new of it; those that nobody has been told of yet
+    batches: dict[AdvisoryBatch, dict[str, tuple[ExposureChange, ...]]] = field(default_factory=dict)
+    told: list[BatchOrder] = field(default_factory=list)
+    dismissed: list[BatchOrder] = field(default_factory=list)
+    digests: list[DigestOrder] = field(default_factory=list)
+    #: ids of the batches that wait in their own process
+    _waiting: set[str] = field(default_factory=set)
+    #: images of the hub's registry that an older scanner has seen, and those that cannot be scanned
+    outdated: list[RescanOrder] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+
+    def reset(self) -> None:
+        """Nothing was ever said."""
+        for kept in (self.failures, self.batches, self.told, self.dismissed, self.digests, self._waiting):
+            kept.clear()
+        self.outdated.clear()
+        self.broken.clear()
+
+    def says(self, batch: str, changes: dict[str, tuple[ExposureChange, ...]], *, mass: bool = False) -> None:
+        """The next look at the advisories finds this, by product."""
+        self.batches[AdvisoryBatch(id=batch, names=1, products=len(changes), mass=mass)] = changes
+
+    @activity.defn
+    async def sync_advisories(self) -> SyncDone:
+        if self.failures:
+            raise self.failures.popleft()
+        return SyncDone(added=1, total=1, mark=1)
+
+    @activity.defn
+    async def rematch(self) -> AdvisoryBatch:
+        for batch in self.batches:
+            if batch.id not in self._waiting:
+                if batch.mass:
+                    self._waiting.add(batch.id)
+                return batch
+        return AdvisoryBatch()
+
+    @activity.defn
+    async def tell_products(self, order: BatchOrder) -> Told:
+        if self.failures:
+            raise self.failures.popleft()
+        batch = next(batch for batch in self.batches if batch.id == order.batch)
+        changes = self.batches[batch]
+        for product, news in changes.items():
+            await self.tell(product, order.batch, news)
+        del self.batches[batch]
+        self.told.append(order)
+        return Told(products=len(changes), changes=sum(map(len, changes.values())))
+
+    async def tell(self, product: str, batch: str, changes: tuple[ExposureChange, ...]) -> None:
+        async with self.database.session() as session:
+            release = (await session.get_one(ProductRow, product)).release
+        news = ExposureNews(id=batch, release=release, at=datetime.now(UTC), changes=changes)
+        await self.client.get_workflow_handle(product_address(product)).signal("exposures", news)
+
+    @activity.defn
+    async def dismiss_batch(self, order: BatchOrder) -> Told:
+        self.batches = {batch: changes for batch, changes in self.batches.items() if batch.id != order.batch}
+        self.dismissed.append(order)
+        return Told()
+
+    @activity.defn
+    async def digest_notices(self, order: DigestOrder) -> Digested:
+        self.digests.append(order)
+        return Digested(publishers=1, products=2, notices=3)
+
+    @activity.defn
+    async def rescan_plan(self) -> RescanPlan:
+        return RescanPlan(images=tuple(self.outdated[:2]), left=len(self.outdated[2:]))
+
+    @activity.defn
+    async def rescan_image(self, order: RescanOrder) -> Rescanned:
+        if order.image in self.broken:
+            return Rescanned(problem="It cannot be read.")
+        self.outdated.remove(order)
+        return Rescanned(report="sha256:report")
