@@ -1,41 +1,34 @@
-"""`wharfinger scan IMAGE`: what is inside an image and which advisories match it. Needs no hub."""
+"""`wharfinger scan`: what is in an image. Needs no hub; the bases and classes of one that is there count."""
 
 import asyncio
-import tempfile
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
+from activities.hub_knowledge import HubKnowledge
 from activities.policy import PolicyInForce
+from cli import scan_tables
 from cli.advisories import advisory_store
-from cli.context import Json, complaints, console, load_settings, runs, write_json
-from models.errors import ImageNotFound, UnsupportedImage
+from cli.context import Json, complaints, load_settings, runs, said
+from cli.images import place_of, scan_all
+from desk.hub import open_blobs, open_database
+from models.errors import NotAllowed, ToolFailed
 from models.findings import Severity
-from models.images import LayerFacts, PinnedPlatform
-from models.policy import HubPolicy
-from models.scans import ComponentState, ImageReport, Vulnerability
-from registry.access import Access, SourceRules
-from registry.fetch import fetch_image
-from registry.resolve import resolve_tier
-from registry.sources import Source, open_source
+from models.policy import SeverityClasses
+from models.scans import ImageReport, Vulnerability
+from models.vex import VexStatement
+from policies.vex import HARMLESS, Subject, statement_about
+from registry.access import Access
 from scanning.advisories import AdvisoryStore
-from scanning.scanner import Scanner
+from scanning.reports import Form, vex_documents, write
+from scanning.reports.scanned import Scanned
 from settings import Settings
-
-_LOCAL = ("oci:", "archive:")
-#: the weightiest first; what is not scored yet waits for somebody to look at it
-_ORDER = (Severity.CRITICAL, Severity.MAJOR, Severity.UNKNOWN, Severity.MINOR)
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.MAJOR: "yellow", Severity.UNKNOWN: "magenta", Severity.MINOR: ""}
-#: characters of an instruction in a table
-_SHORT = 60
 
 
 class FailOn(StrEnum):
@@ -54,29 +47,23 @@ _FAILS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an image is: a source as everywhere, and a tag or digest there."""
+class Shape(StrEnum):
+    """What a scan can be shown as: a table for people, or any form of report."""
 
-    repository: str
-    reference: str
+    TABLE = "table"
+    JSON = "json"
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
+    SARIF = "sarif"
+    CSV = "csv"
+    HTML = "html"
 
-    @property
-    def is_local(self) -> bool:
-        return self.repository.startswith(_LOCAL)
 
-
-def place_of(image: str) -> Place:
-    """`host/name:tag`, `host/name@sha256:...`, `oci:FOLDER:TAG`, `archive:FILE[:TAG]`. No reference: empty."""
-    repository, at, digest = image.rpartition("@")
-    if at and digest.startswith("sha256:"):
-        return Place(repository, digest)
-    kind = next((prefix for prefix in _LOCAL if image.startswith(prefix)), "")
-    head, colon, tag = image.removeprefix(kind).rpartition(":")
-    # a colon before a slash is that of a port; a folder may have one in its name
-    if not colon or "/" in tag or (kind and Path(image.removeprefix(kind)).exists()):
-        return Place(image, "")
-    return Place(kind + head, tag)
+As = Annotated[Shape, typer.Option("--format", help="A table for people, or a report for programs, archives, print.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File that the report is written to.")]
+Platform = Annotated[str, typer.Option(help="Only this one, as linux/arm64; else every platform.")]
+Severities = Annotated[list[Severity] | None, typer.Option("--severity", help="Only this class; may be repeated.")]
+Fixable = Annotated[bool, typer.Option("--fixable", help="Only what a fixed version is known for.")]
 
 
 @runs
@@ -84,9 +71,16 @@ async def scan(
     image: Annotated[
         str, typer.Argument(help="host/name:tag or host/name@sha256:…, oci:FOLDER:TAG, archive:FILE[:TAG].")
     ],
-    platform: Annotated[str, typer.Option(help="Only this one, as linux/arm64; else every platform.")] = "",
+    platform: Platform = "",
+    shape: As = Shape.TABLE,
+    output: Output = None,
+    severity: Severities = None,
+    fixable: Fixable = False,
+    vex: Annotated[
+        list[Path] | None, typer.Option(help="OpenVEX or CycloneDX: what it says is harmless does not fail the scan.")
+    ] = None,
     fail_on: Annotated[
-        FailOn | None, typer.Option(help="Status 1 when a vulnerability of this class or a weightier one is found.")
+        FailOn | None, typer.Option(help="Status 1 when a vulnerability of this class or a weightier one is left.")
     ] = None,
     components: Annotated[bool, typer.Option("--components", help="List every component.")] = False,
     username: Annotated[str, typer.Option(help="User name at the registry.")] = "",
@@ -96,234 +90,115 @@ async def scan(
     json_: Json = False,
 ) -> None:
     """Scan an image: layers, components, and vulnerabilities by class. Needs no hub and changes nothing."""
+    form = form_of(shape, output, json_)
+    statements = [one for path in vex or () for one in vex_documents.read(path.read_bytes()).statements]
     settings = load_settings()
     policy = PolicyInForce(settings.policy_place).current()
     advisories = advisory_store(settings)
     if not await asyncio.to_thread(advisories.count):
         complaints.print("No advisories yet: components are found, but no vulnerabilities.")
         complaints.print("Bring some in: wharfinger advisories import PATH|URL")
+    place = place_of(image)
     access = Access(username, password) if username or password else None
-    digest, reports = await _scan_all(place_of(image), platform, settings, policy, advisories, access)
-    if json_:
-        write_json({"image": image, "digest": digest, "platforms": reports})
-    else:
-        for report in reports:
-            _show(report, everything=components)
-    if fail_on and any(found.severity in _FAILS[fail_on] for report in reports for found in report.vulnerabilities):
+    digest, reports = await scan_all(place, platform, settings, policy, advisories, access)
+    reports = await _told(reports, settings, advisories, policy.severity)
+    names = frozenset({image, place.repository, f"{place.repository}:{place.reference}"})
+    scanned = only(
+        with_statements(
+            Scanned(image, digest, tuple(reports)),
+            statements,
+            lambda report: Subject(names, frozenset({digest, report.facts.digest})),
+        ),
+        severity,
+        fixable,
+    )
+    await deliver(scanned, form, output, everything=components)
+    if fail_on and any(
+        one.found.severity in _FAILS[fail_on] and not (one.said and one.said.state in HARMLESS)
+        for one in scanned.sightings()
+    ):
         raise typer.Exit(1)
 
 
-async def _scan_all(
-    place: Place,
-    platform: str,
-    settings: Settings,
-    policy: HubPolicy,
-    advisories: AdvisoryStore,
-    access: Access | None,
-) -> tuple[str, list[ImageReport]]:
-    """The digest that the reference points to, and a report for each platform."""
-    if place.is_local and not (path := Path(place.repository.partition(":")[2])).exists():
-        raise ImageNotFound(f"There is nothing at {path}.")
-    rules = SourceRules(
-        plain_http_hosts=settings.plain_http_hosts,
-        # whoever types an address here may reach it anyway
-        allow_private_hosts=True,
-        source_folders=(Path("/"),) if place.is_local else (),
-        limits=policy.limits,
+def form_of(shape: Shape, output: Path | None, as_json: bool) -> Form | None:
+    """The form that was asked for; None for the table. Errors: NotAllowed for what does not go together."""
+    if as_json and shape not in (Shape.TABLE, Shape.JSON):
+        raise NotAllowed(f"--json and --format {shape} do not go together.")
+    if as_json or shape is not Shape.TABLE:
+        return Form.JSON if as_json else Form(shape)
+    if output is not None:
+        raise NotAllowed(f"Say what to write to {output}: --format {', '.join(Form)}.")
+    return None
+
+
+def with_statements(
+    scanned: Scanned, statements: Sequence[VexStatement], subject_of: Callable[[ImageReport], Subject]
+) -> Scanned:
+    """The scan with what is said of its vulnerabilities."""
+    if not statements:
+        return scanned
+    by_name: dict[str, list[VexStatement]] = {}
+    for statement in statements:
+        for name in {statement.vulnerability, *statement.aliases}:
+            by_name.setdefault(name, []).append(statement)
+    now = datetime.now(UTC)
+    covered: dict[tuple[str, Vulnerability], VexStatement] = {}
+    for report in scanned.reports:
+        subject = subject_of(report)
+        for found in report.vulnerabilities:
+            candidates = [one for name in (found.id, *found.aliases) for one in by_name.get(name, ())]
+            if candidates and (about := statement_about(found, subject, candidates, now)):
+                covered[report.facts.digest, found] = about
+    return replace(scanned, statements=covered)
+
+
+def only(scanned: Scanned, severities: Iterable[Severity] | None, fixable: bool) -> Scanned:
+    """The scan without the vulnerabilities that were not asked for."""
+    wanted = set(severities or Severity)
+    reports = tuple(
+        report.model_copy(
+            update={
+                "vulnerabilities": tuple(
+                    found
+                    for found in report.vulnerabilities
+                    if found.severity in wanted and (found.fixed_version or not fixable)
+                )
+            }
+        )
+        for report in scanned.reports
     )
-    reports = []
-    with tempfile.TemporaryDirectory(prefix="wharfinger-scan-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder)
-        scanner = Scanner(
-            advisories, policy.severity, policy.limits, work / "work", settings.scanner_cache, settings.scan_seconds
-        )
-        async with open_source(place.repository, rules, access) as source:
-            reference = place.reference or await _only_tag(source, place)
-            tier = await resolve_tier(source, "", place.repository, [reference], policy.limits)
-            for image in _chosen(tier.tags[0].platforms, platform):
-                reports.append(await _scan_one(source, image, work, scanner, policy))
-    return tier.tags[0].digest, reports
+    left = {(report.facts.digest, found) for report in reports for found in report.vulnerabilities}
+    statements = {key: statement for key, statement in scanned.statements.items() if key in left}
+    return replace(scanned, reports=reports, statements=statements)
 
 
-async def _only_tag(source: Source, place: Place) -> str:
-    if not place.is_local:
-        return "latest"
-    tags = await source.tags()
-    if len(tags) != 1:
-        known = f"it has {', '.join(sorted(tags)[:20])}" if tags else "it has none"
-        raise ImageNotFound(f"Say which tag of {place.repository}: {known}.")
-    return tags[0]
-
-
-def _chosen(images: tuple[PinnedPlatform, ...], platform: str) -> list[PinnedPlatform]:
-    chosen = [image for image in images if not platform or image.platform.startswith(platform)]
-    if not chosen:
-        raise UnsupportedImage(
-            f"There is no image for {platform}: it has {', '.join(image.platform for image in images)}."
-        )
-    return chosen
-
-
-async def _scan_one(
-    source: Source, image: PinnedPlatform, work: Path, scanner: Scanner, policy: HubPolicy
-) -> ImageReport:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.fields[platform]}"),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=complaints,
-        transient=True,
-        disable=not complaints.is_terminal,
-    ) as progress:
-        task = progress.add_task("fetching", total=None, platform=image.platform)
-        # the platforms share the folder, and so the layers that they have in common
-        layout = await fetch_image(
-            source,
-            image.digest,
-            work / "layout",
-            policy.limits,
-            progress=lambda done, total: progress.update(
-                task, completed=done, total=total, description=f"{_size(done)} of {_size(total)}"
-            ),
-        )
-        progress.update(task, total=None)
-        return await scanner.scan(layout, image.platform, lambda words: progress.update(task, description=words))
-
-
-def _show(report: ImageReport, *, everything: bool) -> None:
-    facts = report.facts
-    console.print()
-    system = " ".join(part for part in (facts.os_name, facts.os_version) if part) or "no distribution"
-    size = f"{_counted(len(facts.layers), 'layer')}, {_size(facts.size)}"
-    for line in (
-        Text(f"{facts.platform}  {facts.digest}", "bold"),
-        Text(f"{system} · {size} · {_components(report)}"),
-        Text(f"scanner {report.scanner.version} · advisories {report.scanner.advisory_snapshot[:19]}", "dim"),
-    ):
-        console.print(line, soft_wrap=True)
-    _show_layers(report)
-    if everything:
-        _show_components(report)
-    secrets = [(layer.index, secret.title, secret.path) for layer in facts.layers for secret in layer.secrets]
-    if secrets:
-        _draw("Secrets", ("layer", "what", "where"), secrets, "")
-    _show_vulnerabilities(report)
-
-
-def _components(report: ImageReport) -> str:
-    removed = sum(component.state is ComponentState.REMOVED for component in report.components)
-    kinds = Counter(component.ecosystem or "other" for component in report.components)
-    said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
-    more = f", {removed:,} of them deleted by a later layer" if removed else ""
-    return _counted(len(report.components), "component") + (f" ({said}{more})" if said else "")
-
-
-def _show_layers(report: ImageReport) -> None:
-    components = Counter(component.layer for component in report.components)
-    classes = Counter((found.layer, found.severity) for found in report.vulnerabilities)
-    rows = [
-        (
-            layer.index,
-            _size(layer.size),
-            f"{layer.files:,}",
-            components[layer.diff_id] or "",
-            *(classes[layer.diff_id, severity] or "" for severity in _ORDER),
-            _short(layer.instruction),
-        )
-        for layer in report.facts.layers
-    ]
-    columns = ("layer", "size", "files", "components", *(str(severity) for severity in _ORDER), "instruction")
-    _draw("Layers", columns, rows, "It has no layers.")
-
-
-def _show_components(report: ImageReport) -> None:
-    index = _indexes(report.facts.layers)
-    rows = [
-        (
-            component.name,
-            component.version,
-            component.ecosystem,
-            index.get(component.layer, ""),
-            "deleted later" if component.state is ComponentState.REMOVED else "",
-            component.path,
-        )
-        for component in report.components
-    ]
-    _draw("Components", ("name", "version", "ecosystem", "layer", "", "path"), rows, "No components were found.")
-
-
-def _show_vulnerabilities(report: ImageReport) -> None:
-    """By layer, because that is where they are mended; the weightiest first."""
-    columns = ("class", "score", "id", "component", "version", "fixed in")
-    by_layer: dict[str, list[Vulnerability]] = {}
-    for one in report.vulnerabilities:
-        by_layer.setdefault(one.layer, []).append(one)
-    index = _indexes(report.facts.layers)
-    for layer in sorted(by_layer, key=lambda layer: index.get(layer, len(index))):
-        found = sorted(by_layer[layer], key=lambda one: (_ORDER.index(one.severity), one.component, one.id))
-        rows = [
-            (
-                one.severity,
-                one.score.score if one.score else "",
-                one.id,
-                one.component,
-                one.version,
-                one.fixed_version or "none yet",
-            )
-            for one in found
-        ]
-        place = f"layer {index[layer]}" if layer in index else "no layer"
-        _draw(f"Vulnerabilities in {place}: {_short(found[0].instruction) or 'instruction unknown'}", columns, rows, "")
-    console.print()
-    console.print(_summary(report.vulnerabilities))
-
-
-def _summary(found: Iterable[Vulnerability]) -> Text:
-    counts = Counter(one.severity for one in found)
-    parts = [Text(f"{counts[severity]:,} {severity}", _COLOURS[severity]) for severity in _ORDER if counts[severity]]
-    return Text(", ").join(parts) if parts else Text("No known vulnerabilities.")
-
-
-def _draw(title: str, columns: Iterable[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """As `table`, but only the last column is folded: whoever copies an id wants it in one piece."""
-    console.print()
-    if not rows:
-        console.print(empty)
+async def deliver(scanned: Scanned, form: Form | None, output: Path | None, *, everything: bool) -> None:
+    """To the file, or to standard output."""
+    if form is None:
+        scan_tables.show(scanned, everything=everything)
         return
-    *narrow, last = columns
-    # names come from people: nothing of them is markup
-    drawn = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for column in narrow:
-        drawn.add_column(column, no_wrap=True)
-    drawn.add_column(last, overflow="fold", min_width=len(last))
-    for row in rows:
-        drawn.add_row(*(Text(str(cell), _COLOURS.get(cell, "") if isinstance(cell, Severity) else "") for cell in row))
-    console.print(drawn)
+    written = await asyncio.to_thread(write, scanned, form)
+    if output is None:
+        typer.echo(written, nl=False)
+    else:
+        await asyncio.to_thread(output.write_bytes, written)
+        complaints.print(f"Written to {output}.", markup=False, soft_wrap=True)
 
 
-def _indexes(layers: Iterable[LayerFacts]) -> dict[str, int]:
-    return {layer.diff_id: layer.index for layer in layers}
-
-
-def _short(instruction: str) -> str:
-    line = " ".join(instruction.split())
-    return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
-
-
-def _size(count: int) -> str:
-    """Bytes for people: decimal, as registries show them."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+async def _told(
+    reports: Sequence[ImageReport], settings: Settings, advisories: AdvisoryStore, severity: SeverityClasses
+) -> list[ImageReport]:
+    """With the base images and classes of the hub, where there is one."""
+    try:
+        async with open_database(settings) as database:
+            knowledge = HubKnowledge(database, open_blobs(settings), advisories, severity)
+            return [await knowledge.applied_to(report) for report in reports]
+    except SQLAlchemyError as error:
+        complaints.print(f"The hub's base images and classes are not known: {said(error)}", markup=False)
+    except ToolFailed as missing:
+        if settings.database:
+            complaints.print(f"The hub's base images and classes are not known: {missing}", markup=False)
+    return list(reports)
 
 
 def add_to(app: typer.Typer) -> None:

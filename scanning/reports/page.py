@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.findings import Severity
 from models.scans import Component, ComponentState, ImageReport, KnownExploited
-from scanning.reports.scanned import ORDER, Scanned, Sighted, instruction_of, layers_of
+from scanning.reports.scanned import ORDER, Scanned, Sighted, instruction_of, layers_of, size
 from scanning.texts import clean
 
 
@@ -93,12 +93,3 @@ def _link(url: str) -> str:
 def _exploit(exploited: KnownExploited) -> str:
     said = f"known to be exploited since {exploited.added:%Y-%m-%d}"
     return said + (", by ransomware" if exploited.ransomware else "")
-
-
-def size(count: float) -> str:
-    """Bytes for people: decimal, as registries show them."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

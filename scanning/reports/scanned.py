@@ -69,6 +69,15 @@ def layers_of(report: ImageReport) -> dict[str, LayerFacts]:
     return {layer.diff_id: layer for layer in reversed(report.facts.layers)}
 
 
+def size(count: float) -> str:
+    """Bytes for people: decimal, as registries show them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
 def _sightings(scanned: Scanned, report: ImageReport) -> Iterator[Sighted]:
     layers = layers_of(report)
     components = {(one.purl, one.version, one.layer): one for one in reversed(report.components)}

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import starter
-from cli.scan import Place, place_of
+from cli.images import Place, place_of
 from cli.servers import RegistryServer
 from registry.access import SourceRules
 from registry.building import ImageBuilder, push_layout, write_index
@@ -263,7 +263,7 @@ def test_advisories_are_imported_with_their_scores_and_counted(desk: Desk, tmp_p
     again = desk("advisories", "import", str(DEMO_ADVISORIES))
     assert again.stdout.startswith("0 added, 0 changed, ")
     status = json.loads(desk("advisories", "status", "--json").stdout)
-    assert status == {"advisories": document["total"], "snapshot": document["snapshot"]}
+    assert (status["advisories"], status["snapshot"]) == (document["total"], document["snapshot"])
     assert document["snapshot"] in desk("advisories", "status").stdout
 
 
@@ -272,3 +272,94 @@ def test_an_import_of_nothing_says_what_it_wants(desk: Desk, tmp_path: Path) -> 
     missing = desk("advisories", "import", str(tmp_path / "nothing.jsonl"))
     assert missing.exit_code == 1
     assert "Traceback" not in missing.output
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+@needs("trivy")
+@pytest.mark.parametrize(
+    ("shape", "begins"),
+    [
+        ("json", b'{\n  "schema": "wharfinger-scan/1"'),
+        ("cyclonedx", b'{\n  "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json"'),
+        ("spdx", b'{\n  "spdxVersion": "SPDX-2.3"'),
+        ("sarif", b'{\n  "$schema": "https://json.schemastore.org/sarif-2.1.0.json"'),
+        ("csv", b"image,platform,platform digest,class,vulnerability"),
+        ("html", b"<!doctype html>"),
+    ],
+)
+def test_a_report_goes_to_a_file_or_to_the_next_program(knowing: Desk, shape: str, begins: bytes) -> None:
+    words = ("scan", knowing.image, "--platform", "linux/amd64", "--format", shape)
+    path = knowing.folder / "report"
+    to_file = shape in ("spdx", "html")
+    result = knowing(*words, *(("--output", str(path)) if to_file else ()))
+    assert result.exit_code == 0, result.output
+    written = path.read_bytes() if to_file else result.stdout_bytes
+    assert written.startswith(begins)
+    assert b"CVE-2019-10906" in written or shape == "spdx"
+    assert result.stdout == "" or not to_file
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--output", "report"), "--format json, cyclonedx, spdx, sarif, csv, html"),
+        (("--json", "--format", "csv"), "do not go together"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_fetched(
+    desk: Desk, words: tuple[str, ...], said: str
+) -> None:
+    result = desk("scan", "oci:nowhere:1.0", *words)
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+
+
+@needs("trivy")
+def test_only_what_was_asked_for_is_shown_and_counts(knowing: Desk) -> None:
+    (whole,) = knowing.reports(knowing.image, "--platform", "linux/amd64")
+    (part,) = knowing.reports(knowing.image, "--platform", "linux/amd64", "--fixable", "--severity", "critical")
+    wanted = [one for one in whole["vulnerabilities"] if one["fixed_version"] and one["severity"] == "critical"]
+    assert part["vulnerabilities"] == wanted != whole["vulnerabilities"]
+    assert part["components"] == whole["components"]
+    assert knowing("scan", knowing.image, "--severity", "minor", "--fail-on", "critical").exit_code == 0
+    assert knowing("scan", knowing.image, "--fail-on", "critical").exit_code == 1
+
+
+@needs("trivy")
+def test_what_a_vex_document_says_is_harmless_is_shown_with_it_and_does_not_fail_the_scan(desk: Desk) -> None:
+    advisory = {
+        "id": "PYSEC-2099-1",
+        "modified": "2099-01-01T00:00:00Z",
+        "severity": [{"type": "CVSS_V3", "score": _CRITICAL}],
+        "affected": [{"package": {"ecosystem": "PyPI", "name": "jinja2"}, "versions": ["2.10"]}],
+    }
+    path = desk.folder / "one.json"
+    path.write_text(json.dumps(advisory))
+    assert desk("advisories", "import", str(path)).exit_code == 0
+    vex = desk.folder / "vex.json"
+    statement = {
+        "vulnerability": {"name": "PYSEC-2099-1"},
+        "products": [{"@id": desk.image, "subcomponents": [{"@id": "pkg:pypi/jinja2"}]}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path",
+        "impact_statement": "No template comes from outside.",
+    }
+    document = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "author": "x", "version": 1}
+    words = ("scan", desk.image, "--platform", "linux/amd64", "--fail-on", "critical", "--vex", str(vex))
+    vex.write_text(json.dumps({**document, "statements": [{**statement, "status": "affected"}]}))
+    assert desk(*words).exit_code == 1
+    vex.write_text(json.dumps({**document, "statements": [statement]}))
+    harmless = desk(*words)
+    assert harmless.exit_code == 0, harmless.output
+    assert "vex: not_affected" in harmless.stdout
+    said = json.loads(desk(*words, "--json").stdout)["vex"]
+    assert [one["statement"]["words"] for one in said] == ["No template comes from outside."]
+    # of another image it says nothing
+    vex.write_text(json.dumps({**document, "statements": [{**statement, "products": [{"@id": "pkg:oci/other"}]}]}))
+    assert desk(*words).exit_code == 1
+    vex.write_text("{}")
+    refused = desk(*words)
+    assert refused.exit_code == 1
+    assert "neither OpenVEX" in " ".join(refused.stderr.split())
