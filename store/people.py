@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,9 +12,15 @@ from models.columns import storable
 from models.errors import NotFound
 from models.publishers import Role, Standing
 from models.tables import MembershipRow, PersonRow, StaffChangeRow, StaffRoleRow
-from store.database import insert_new
+from store.database import insert_new, table_of
 
 _ORDER = {role: place for place, role in enumerate(Role)}
+
+_MEMBER, _STAFF = table_of(MembershipRow), table_of(StaffRoleRow)
+_MEMBERSHIP = select(_MEMBER.c.since).where(
+    _MEMBER.c.person == bindparam("person"), _MEMBER.c.publisher == bindparam("publisher")
+)
+_ROLES = select(_STAFF.c.role).where(_STAFF.c.person == bindparam("person"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +86,15 @@ async def publishers_of(session: AsyncSession, person: str) -> list[str]:
 async def standing_of(session: AsyncSession, person: str, publisher: str) -> Standing:
     """The roles that somebody has towards one publisher; nobody known has none. The caller adds `reply_by`."""
     held = set(await roles_of(session, person))
-    if await session.get(MembershipRow, (person, publisher)) is not None:
+    if (await session.exec(_MEMBERSHIP, params={"person": person, "publisher": publisher})).first() is not None:
         held.add(Role.PUBLISHER)
     return Standing(roles=tuple(sorted(held, key=_ORDER.__getitem__)))
 
 
 async def roles_of(session: AsyncSession, person: str) -> tuple[Role, ...]:
     """The staff roles of a person."""
-    rows = await session.exec(select(StaffRoleRow).where(col(StaffRoleRow.person) == person))
-    return tuple(sorted((row.role for row in rows.all()), key=_ORDER.__getitem__))
+    roles = (await session.exec(_ROLES, params={"person": person})).all()
+    return tuple(sorted(roles, key=_ORDER.__getitem__))
 
 
 async def grant(session: AsyncSession, person: str, role: Role, at: datetime, *, by: str = "") -> bool:

@@ -2,17 +2,28 @@
 
 from datetime import datetime
 
+from sqlalchemy import bindparam
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.policy import HubPolicy
 from models.tables import PolicyRow
-from store.database import insert_new
+from store.database import insert_new, table_of
+
+_POLICY = table_of(PolicyRow)
+_KEPT = select(_POLICY.c.digest).where(_POLICY.c.digest == bindparam("digest"))
 
 
 async def keep(session: AsyncSession, policy: HubPolicy, at: datetime) -> None:
     """Kept once, with the time of its first use."""
-    row = PolicyRow(digest=policy.digest, policy=policy.model_dump(mode="json"), first_used_at=at)
-    await insert_new(session, PolicyRow, [row.model_dump()], ("digest",))
+    digest = policy.digest
+    if not await is_kept(session, digest):
+        row = {"digest": digest, "policy": policy.model_dump(mode="json"), "first_used_at": at}
+        await insert_new(session, PolicyRow, [row], ("digest",))
+
+
+async def is_kept(session: AsyncSession, digest: str) -> bool:
+    return (await session.exec(_KEPT, params={"digest": digest})).first() is not None
 
 
 async def find(session: AsyncSession, digest: str) -> HubPolicy | None:

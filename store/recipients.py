@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlmodel import col, select
+from sqlalchemy import bindparam
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.notices import AUDIENCES, Audience, NoticeKind
 from models.publishers import Role
 from models.tables import MembershipRow, PersonRow, StaffRoleRow, SubscriptionRow
+from store.database import table_of
 
 _ROLES: dict[Audience, Role] = {
     Audience.MODERATORS: Role.MODERATOR,
@@ -17,6 +20,29 @@ _ROLES: dict[Audience, Role] = {
     Audience.SECURITY: Role.SECURITY,
     Audience.OPS: Role.OPS,
 }
+
+_PERSON, _MEMBER = table_of(PersonRow), table_of(MembershipRow)
+_ROLE, _SUBSCRIPTION = table_of(StaffRoleRow), table_of(SubscriptionRow)
+_MEMBERS = (
+    select(_PERSON.c.id, _PERSON.c.email, _PERSON.c.email_confirmed_at)
+    .join(_MEMBER, _MEMBER.c.person == _PERSON.c.id)
+    .where(_MEMBER.c.publisher == bindparam("publisher"))
+    .order_by(_PERSON.c.id)
+)
+_STAFF = (
+    select(_PERSON.c.id, _PERSON.c.email, _ROLE.c.role)
+    .join(_ROLE, _ROLE.c.person == _PERSON.c.id)
+    .where(
+        _ROLE.c.role.in_([bindparam("role", type_=_ROLE.c.role.type), Role.ADMIN]),
+        _PERSON.c.id.not_in(select(_MEMBER.c.person).where(_MEMBER.c.publisher == bindparam("publisher"))),
+    )
+    .order_by(_PERSON.c.id)
+)
+_SUBSCRIBERS = (
+    select(_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.address)
+    .where(_SUBSCRIPTION.c.product == bindparam("product"), _SUBSCRIPTION.c.confirmed_at.is_not(None))
+    .order_by(_SUBSCRIPTION.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +83,7 @@ async def recipients(session: AsyncSession, kind: NoticeKind, circle: Circle) ->
 
 async def _members(session: AsyncSession, kind: NoticeKind, publisher: str) -> list[Recipient]:
     """Members with a confirmed address; while there is none, every member: nobody is left untold."""
-    people = (
-        await session.exec(
-            select(PersonRow)
-            .join(MembershipRow, col(MembershipRow.person) == col(PersonRow.id))
-            .where(col(MembershipRow.publisher) == publisher)
-            .order_by(col(PersonRow.id))
-        )
-    ).all()
+    people = (await session.exec(_MEMBERS, params={"publisher": publisher})).all()
     asks_for_confirmation = kind is NoticeKind.CONFIRM_EMAIL
     wanted = _or_all(people, lambda person: (person.email_confirmed_at is None) is asks_for_confirmation)
     return [Recipient(person.id, person.email, for_publisher=True) for person in wanted]
@@ -72,17 +91,9 @@ async def _members(session: AsyncSession, kind: NoticeKind, publisher: str) -> l
 
 async def _staff(session: AsyncSession, audience: Audience, circle: Circle) -> list[Recipient]:
     """Staff with the role, or the admins while nobody has it. Members of the publisher never act as staff on it."""
-    members = select(MembershipRow.person).where(col(MembershipRow.publisher) == circle.publisher)
     role = _ROLES[audience]
-    rows = (
-        await session.exec(
-            select(PersonRow, StaffRoleRow.role)
-            .join(StaffRoleRow, col(StaffRoleRow.person) == col(PersonRow.id))
-            .where(col(StaffRoleRow.role).in_([role, Role.ADMIN]), col(PersonRow.id).not_in(members))
-            .order_by(col(PersonRow.id))
-        )
-    ).all()
-    people = [person for person, held in rows if held is role] or [person for person, _ in rows]
+    rows: Sequence[Any] = (await session.exec(_STAFF, params={"role": role, "publisher": circle.publisher})).all()
+    people = [person for person in rows if person.role is role] or list(rows)
     if audience is Audience.SECOND_APPROVERS:
         people = _or_all(people, lambda person: person.id not in (circle.proposer, circle.actor))
     return [Recipient(person.id, person.email, for_publisher=False) for person in people]
@@ -97,13 +108,9 @@ async def _person(session: AsyncSession, person: str, publisher: str) -> list[Re
 
 
 async def _subscribers(session: AsyncSession, product: str) -> list[Recipient]:
-    rows = await session.exec(
-        select(SubscriptionRow)
-        .where(col(SubscriptionRow.product) == product, col(SubscriptionRow.confirmed_at).is_not(None))
-        .order_by(col(SubscriptionRow.id))
-    )
-    return [Recipient(row.id, row.address, for_publisher=True) for row in rows.all()]
+    rows: Sequence[Any] = (await session.exec(_SUBSCRIBERS, params={"product": product})).all()
+    return [Recipient(row.id, row.address, for_publisher=True) for row in rows]
 
 
-def _or_all(people: Sequence[PersonRow], wanted: Callable[[PersonRow], bool]) -> list[PersonRow]:
+def _or_all(people: Sequence[Any], wanted: Callable[[Any], bool]) -> list[Any]:
     return [person for person in people if wanted(person)] or list(people)

@@ -10,17 +10,21 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import delete
-from sqlmodel import col, select
+from sqlalchemy import bindparam, delete
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import new_id
 from models.errors import NotFound, Permanent, ToolFailed
 from models.tables import SecretRow
+from store.database import table_of
 
 #: name of the key file in the home folder
 KEY_FILE = "secret.key"
 _PREFIX = "secret/"
+
+_SECRET = table_of(SecretRow)
+_DELETE = delete(_SECRET).where(_SECRET.c.subject == bindparam("of"))
 
 
 class InvalidKey(Permanent):
@@ -97,7 +101,7 @@ class Vault:
 
 async def delete_of(session: AsyncSession, subject: str) -> int:
     """Delete the credentials of a process that has closed; returns how many there were."""
-    result = await session.exec(delete(SecretRow).where(col(SecretRow.subject) == subject))
+    result = await session.exec(_DELETE, params={"of": subject})
     return int(result.rowcount)
 
 
