@@ -18,11 +18,14 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
@@ -30,12 +33,14 @@ from temporalio.worker import Worker
 from activities.examination import ExaminationActivities, Examiner
 from activities.lookout import Lookout
 from activities.mail import MailActivities
+from activities.mass_changes import MassChangeActivities
 from activities.onboarding import OnboardingActivities
 from activities.people import PeopleActivities
 from activities.policy import PolicyInForce
 from activities.publication import HubRegistry, PublicationActivities
 from activities.reconciling import ReconcileActivities
 from activities.recording import RecordingActivities
+from activities.rescanning import RescanActivities
 from activities.scanning import ScanActivities
 from activities.scratch import scratch
 from activities.sources import Sources
@@ -44,15 +49,19 @@ from desk.handing_over import HandingOver
 from desk.hub import connect, open_stores
 from desk.logs import set_up_logs
 from models.addresses import (
+    ADVISORIES_SCHEDULE_ID,
+    DIGEST_SCHEDULE_ID,
     MAIL_QUEUE,
     MAILROOM_ID,
     MODERATION_QUEUE,
     QUEUES,
     RECONCILE_SCHEDULE_ID,
+    RESCAN_SCHEDULE_ID,
     SCANNING_QUEUE,
     new_id,
 )
 from models.errors import WharfingerError
+from models.policy import Watch
 from notifications.delivery import SmtpServer
 from registry.access import Access, SourceRules
 from registry.fetch import BlobCache
@@ -62,10 +71,13 @@ from store.blobs import Blobs
 from store.database import Database
 from store.notices import MailDesk
 from store.secrets import Vault
+from workflows.advisories import AdvisoryWorkflow, DigestWorkflow
 from workflows.mailroom import MailroomWorkflow
+from workflows.mass_change import MassChangeWorkflow
 from workflows.product import ProductWorkflow
 from workflows.publisher import PublisherWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.rescan import RescanWorkflow
 from workflows.sandbox import RUNNER
 from workflows.scan import ScanWorkflow
 from workflows.submission import SubmissionWorkflow
@@ -79,6 +91,10 @@ WORKFLOWS = (
     PublisherWorkflow,
     MailroomWorkflow,
     ReconcileWorkflow,
+    AdvisoryWorkflow,
+    DigestWorkflow,
+    MassChangeWorkflow,
+    RescanWorkflow,
 )
 
 #: the default is to abandon what runs at once; shorter than an orchestrator's kill
@@ -139,9 +155,11 @@ class Collaborators:
         hub = hub_registry(settings, rules)
         self.publication = PublicationActivities(database, blobs, sources, hub, lookout)
         self.watching = WatchActivities(client, lookout)
+        self.rescanning = RescanActivities(lookout, hub, self.scanning.images)
         self.mail = MailActivities(
             database, policy, smtp_server(settings), mail_desk(settings), settings.sender_address
         )
+        self.mass_changes = MassChangeActivities(database, policy)
         self.reconciling = ReconcileActivities(client, database, blobs, HandingOver(client, policy))
 
     def moderation(self) -> list[Any]:
@@ -157,6 +175,8 @@ class Collaborators:
             self.scanning.images_to_scan,
             self.reconciling.reconcile,
             self.reconciling.archive,
+            self.mass_changes.watch_terms,
+            self.mass_changes.record_mass_change,
         ]
 
     def heavy(self) -> list[Any]:
@@ -170,6 +190,8 @@ class Collaborators:
             self.watching.tell_products,
             self.watching.dismiss_batch,
             self.watching.digest_notices,
+            self.rescanning.rescan_plan,
+            self.rescanning.rescan_image,
         ]
 
 
@@ -241,8 +263,8 @@ def workers(
     return made
 
 
-async def start_standing_processes(client: Client) -> None:
-    """The mailroom and the reconciler's schedule: one each per hub, however many workers start them."""
+async def start_standing_processes(client: Client, watch: Watch) -> None:
+    """The mailroom and the schedules: one each per hub, however many workers start them. `watch` is of the policy."""
     await client.start_workflow(
         MailroomWorkflow.run,
         id=MAILROOM_ID,
@@ -250,18 +272,37 @@ async def start_standing_processes(client: Client) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Drains the outbox",
     )
-    action = ScheduleActionStartWorkflow(ReconcileWorkflow.run, id="reconcile", task_queue=MODERATION_QUEUE)
-    schedule = Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-    )
+    for id_, story, spec in (
+        (RECONCILE_SCHEDULE_ID, ReconcileWorkflow, _every(RECONCILE_EVERY)),
+        (ADVISORIES_SCHEDULE_ID, AdvisoryWorkflow, _every(timedelta(minutes=watch.sync_minutes))),
+        (DIGEST_SCHEDULE_ID, DigestWorkflow, _daily(watch.digest_hour)),
+        (RESCAN_SCHEDULE_ID, RescanWorkflow, _daily(watch.rescan_hour)),
+    ):
+        await _schedule(client, id_, story, spec)
+
+
+def _every(interval: timedelta) -> ScheduleSpec:
+    return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)])
+
+
+def _daily(hour: int) -> ScheduleSpec:
+    """At a full hour, UTC."""
+    return ScheduleSpec(calendars=[ScheduleCalendarSpec(hour=(ScheduleRange(hour),))])
+
+
+async def _schedule(client: Client, id_: str, story: type, spec: ScheduleSpec) -> None:
+    """Made, or what an older version or another policy has made becomes this one; a pause of the operators stays."""
+    action = ScheduleActionStartWorkflow(story.__name__, id=id_, task_queue=MODERATION_QUEUE)
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP)
     try:
-        await client.create_schedule(RECONCILE_SCHEDULE_ID, schedule)
+        await client.create_schedule(id_, Schedule(action=action, spec=spec, policy=policy))
     except ScheduleAlreadyRunningError:
-        # an older version's schedule becomes this one's
-        handle = client.get_schedule_handle(RECONCILE_SCHEDULE_ID)
-        await handle.update(lambda _: ScheduleUpdate(schedule=schedule))
+
+        def brought_up(known: ScheduleUpdateInput) -> ScheduleUpdate:
+            state = known.description.schedule.state
+            return ScheduleUpdate(schedule=Schedule(action=action, spec=spec, policy=policy, state=state))
+
+        await client.get_schedule_handle(id_).update(brought_up)
 
 
 @asynccontextmanager
@@ -285,7 +326,7 @@ async def _serve(settings: Settings, queues: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, queues) as client:
-        await start_standing_processes(client)
+        await start_standing_processes(client, PolicyInForce(settings.policy_place).current().watch)
         log.info("worker ready", queues=list(queues), pid=os.getpid())
         await stop.wait()
         log.info("worker ends: finishing what runs", seconds=GRACE.total_seconds())

@@ -90,6 +90,23 @@ class Lookout:
 
         await self._save(release, leave_stale)
 
+    async def replace(self, shipment: Shipment) -> None:
+        """A newer report of a published image: the next batch looks at the products that ship it."""
+        while True:
+            async with self.database.session() as session:
+                new = await watching.unmatched(session, shipment.units)
+            answer = await self.ask(new)
+
+            async def save(session: AsyncSession, answer: Answer = answer) -> bool:
+                await watching.take_turn(session)
+                if (await batches.latest_mark(session)).mark > answer.mark:
+                    return False
+                await watching.save_rescan(session, shipment, answer.known)
+                return True
+
+            if await self.database.write(save):
+                return
+
     async def _save(
         self,
         release: Release,

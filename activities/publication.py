@@ -1,6 +1,7 @@
 """Publication: what was approved is copied by digest into the hub's registry, tags last, and listed."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from models.addresses import slug_of
 from models.content import ContentManifest, Track
 from models.errors import PUBLISHERS_ERRORS, NotFound, Permanent, ToolFailed
 from models.images import ImageSource, PinnedTier, ReleaseSet
+from models.policy import ImageLimits
 from models.products import ListingStatus, PublicationOrder
 from models.tables import ProductRow, PublisherRow
 from models.watching import ExposureChange
@@ -22,7 +24,9 @@ from models.work import ListingOrder, PublicationDone
 from registry.access import Access, SourceRules
 from registry.client import HubRepository, RegistryClient
 from registry.copying import CopyOutcome, Target, copy_tier, restore, tag_tier, withdraw
+from registry.layout import LayoutSource
 from registry.layout_target import LayoutTarget
+from registry.sources import Source
 from store import contents, products, publishers, watching
 from store.blobs import Blobs
 from store.database import Database, RowMissing
@@ -52,6 +56,14 @@ class HubRegistry:
     def repository(self, publisher: str, product: str, tier: str) -> Target:
         name = self._name(publisher, product, tier)
         return HubRepository(self.client, name) if self.client else LayoutTarget(Path(self.host), name)
+
+    @asynccontextmanager
+    async def opened(self, reference: str, limits: ImageLimits) -> AsyncIterator[Source]:
+        """A repository of ours, by what people pull from it (`reference`), to be read."""
+        if self.client is None:
+            yield LayoutSource(Path(reference.removeprefix("oci:")), limits, "the hub's registry")
+        else:
+            yield HubRepository(self.client, reference.partition("/")[2])
 
     def reference(self, publisher: str, product: str, tier: str) -> str:
         """What people pull, without the tag."""

@@ -45,7 +45,7 @@ class ScanActivities:
         """
         with translated():
             release = await self.blobs.get_message(ReleaseSet, order.release)
-            scanner = self._images.scanner()
+            scanner = self.images.scanner()
             snapshot, version = await asyncio.to_thread(self.advisories.snapshot), await scanner.version()
             images: dict[str, ImageOrder] = {}
             stored: dict[str, datetime] = {}
@@ -100,7 +100,7 @@ class ScanActivities:
     async def _scan(self, order: ImageOrder, progress: Progress) -> str:
         source = await self._source(order)
         name = f"{order.submission}-{order.iteration}"
-        report = await self._images.report(
+        report = await self.images.report(
             lambda: self.sources.open(source), order.digest, order.platform, name, progress
         )
         progress.says("comparing with the known base images")
@@ -126,7 +126,7 @@ class ScanActivities:
         return HubKnowledge(self.database, self.blobs, self.advisories, self.policy.current().severity)
 
     @property
-    def _images(self) -> ImageScans:
+    def images(self) -> ImageScans:
         return ImageScans(self.policy, self.advisories, self.work, self.cache, self.scanner_cache, self.scan_seconds)
 
 

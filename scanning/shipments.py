@@ -25,10 +25,15 @@ def shipment_of(report: ImageReport, digest: str) -> Shipment:
         image=report.facts.digest,
         platform=report.facts.platform,
         report=digest,
-        scanner_version=report.scanner.version,
+        scanner_version=what_looks(report.scanner.version),
         scanned_at=report.scanner.at,
         loads=tuple(Load(frozenset(units), inherited=layer in base) for layer, units in layers.items()),
     )
+
+
+def what_looks(scanner_version: str) -> str:
+    """The part of a scanner's version by which images are looked at: other classes of scores need no new look."""
+    return scanner_version.partition(", classes ")[0]
 
 
 def unit_of(component: Component) -> Unit | None:

@@ -119,10 +119,12 @@ class Wharf:
     async def publishes(
         self, content: str, release: str, submission: str = "", track: Track = Track.VERSION
     ) -> PublicationDone:
-        order = PublicationOrder(
-            submission=submission or self.house.submission, track=track, content=content, release=release, revision=7
-        )
+        order = self.order(content, release, submission, track)
         return await ActivityEnvironment().run(self.publication.publish, order)
+
+    def order(self, content: str, release: str, submission: str = "", track: Track = Track.VERSION) -> PublicationOrder:
+        submission = submission or self.house.submission
+        return PublicationOrder(submission=submission, track=track, content=content, release=release, revision=7)
 
     async def lists(self, status: ListingStatus) -> None:
         order = ListingOrder(product=self.house.product, status=status, revision=9)
