@@ -77,6 +77,12 @@ MEMBERSHIP_RIGHTS: dict[str, frozenset[Role]] = {
     "remove_member": _PUBLISHER | {Role.ADMIN},
 }
 
+#: classes of vulnerabilities: no command of a process, but rows that hold for every product
+CLASSING_RIGHTS: dict[str, frozenset[Role]] = {
+    "class": frozenset({Role.SECURITY}),
+    "unclass": frozenset({Role.SECURITY}),
+}
+
 
 def may(rights: dict[str, frozenset[Role]], act: str, standing: Standing) -> bool:
     """Whether one of somebody's roles is enough for an act."""

@@ -1,6 +1,7 @@
 """The security team's classes of vulnerabilities: given with a reason, taken back with one, and never forgotten."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, or_
@@ -8,9 +9,15 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.errors import NotFound
-from models.findings import Severity
+from models.findings import Finding, Severity
 from models.scans import Classing
 from models.security_tables import SeverityOverrideRow
+from models.tables import FindingRow, ProductRow, PublisherRow, SubmissionRow
+from models.watch_tables import ExposureRow
+from policies.vulnerabilities import RULE
+
+#: the weightiest first; what is not scored yet may be anything
+_WEIGHT = (Severity.CRITICAL, Severity.UNKNOWN, Severity.MAJOR, Severity.MINOR)
 
 
 def spelled(vulnerability: str) -> str:
@@ -59,6 +66,96 @@ async def history(session: AsyncSession, vulnerability: str = "") -> list[Severi
     if vulnerability:
         statement = statement.where(SeverityOverrideRow.vulnerability == spelled(vulnerability))
     return list((await session.exec(statement)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A vulnerability somewhere in the hub: in published products, and in submissions that are still looked at."""
+
+    vulnerability: str
+    severity: Severity
+    #: short names, `publisher/product`
+    products: tuple[str, ...]
+    submissions: tuple[str, ...]
+    packages: tuple[str, ...]
+    fix_exists: bool
+    exploited: bool
+    #: when it was first seen there
+    since: datetime
+    classing: Classing | None = None
+
+
+async def known(session: AsyncSession, vulnerability: str = "") -> list[Known]:
+    """What is open anywhere in the hub, or only this one: exploited ones first, then the oldest.
+
+    `severity` is the weightiest that anything open says; a class that was given since is in `classing`.
+    """
+    name = spelled(vulnerability)
+    found: dict[str, _Gathered] = {}
+    exposures = (
+        select(ExposureRow, PublisherRow.slug, ProductRow.slug)
+        .join(ProductRow, col(ProductRow.id) == col(ExposureRow.product))
+        .join(PublisherRow, col(PublisherRow.id) == col(ProductRow.publisher))
+        .where(col(ExposureRow.closed_at).is_(None))
+    )
+    findings = (
+        select(FindingRow, SubmissionRow.submitted_at)
+        .join(SubmissionRow, col(SubmissionRow.id) == col(FindingRow.submission))
+        .where(
+            col(SubmissionRow.closed_at).is_(None),
+            col(FindingRow.iteration) == col(SubmissionRow.iteration),
+            col(FindingRow.rule) == RULE,
+        )
+    )
+    if name:
+        exposures = exposures.where(col(ExposureRow.vulnerability) == name)
+        findings = findings.where(col(FindingRow.key).startswith(f"{RULE}:{name}:", autoescape=True))
+    for exposure, publisher, product in (await session.exec(exposures)).all():
+        one = found.setdefault(exposure.vulnerability, _Gathered())
+        one.seen(exposure.severity, exposure.package, bool(exposure.fixed_version), exposure.exploited, exposure.since)
+        one.products.add(f"{publisher}/{product}")
+    for row, submitted_at in (await session.exec(findings)).all():
+        said = Finding.model_validate(row.finding)
+        _, id_, package = row.key.split(":", 2)
+        one = found.setdefault(id_, _Gathered())
+        severity = row.severity or Severity.UNKNOWN
+        one.seen(severity, package, bool(said.fixed_version), said.exploited, submitted_at)
+        one.submissions.add(row.submission)
+    classings = await in_force(session, found)
+    listed = [one.as_known(id_, classings.get(id_)) for id_, one in found.items()]
+    return sorted(listed, key=lambda one: (not one.exploited, one.since, one.vulnerability))
+
+
+@dataclass(slots=True)
+class _Gathered:
+    severity: Severity = Severity.MINOR
+    products: set[str] = field(default_factory=set)
+    submissions: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
+    fix_exists: bool = False
+    exploited: bool = False
+    since: datetime | None = None
+
+    def seen(self, severity: Severity, package: str, fixed: bool, exploited: bool, since: datetime) -> None:
+        self.severity = min(self.severity, severity, key=_WEIGHT.index)
+        self.packages.add(package)
+        self.fix_exists |= fixed
+        self.exploited |= exploited
+        self.since = min(since, self.since or since)
+
+    def as_known(self, vulnerability: str, classing: Classing | None) -> Known:
+        assert self.since is not None  # noqa: S101 - whatever was gathered was seen
+        return Known(
+            vulnerability=vulnerability,
+            severity=self.severity,
+            products=tuple(sorted(self.products)),
+            submissions=tuple(sorted(self.submissions)),
+            packages=tuple(sorted(self.packages)),
+            fix_exists=self.fix_exists,
+            exploited=self.exploited,
+            since=self.since,
+            classing=classing,
+        )
 
 
 async def changed_since(session: AsyncSession, at: datetime) -> list[str]:

@@ -1,5 +1,6 @@
 """People: members of publishers and the hub's staff. What somebody may do is looked up here, never believed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -52,6 +53,12 @@ async def get(session: AsyncSession, person: str) -> PersonRow:
     if row is None:
         raise NotFound(f"There is nobody {person}.")
     return row
+
+
+async def names_of(session: AsyncSession, ids: Iterable[str]) -> dict[str, str]:
+    """Names by id; of nobody known there is none."""
+    rows = await session.exec(select(PersonRow.id, PersonRow.name).where(col(PersonRow.id).in_(sorted(set(ids)))))
+    return dict(rows.all())
 
 
 async def confirm_email(session: AsyncSession, person: str, at: datetime) -> None:
