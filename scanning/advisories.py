@@ -128,7 +128,7 @@ class AdvisoryStore:
         """What is known against the components, one for each CVE and component, in the components' order.
 
         `classings` are the security team's own classes by vulnerability: they go before those of the scores. Costs
-        about 0.02 ms a component that no advisory names, and 0.1 ms for each advisory that names one.
+        about 0.01 ms for a component that no advisory names, and 0.02 ms for each advisory that names one.
         """
         with self._file.reading() as connection:
             knowledge = Knowledge(
