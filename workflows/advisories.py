@@ -9,8 +9,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
+    from activities.watching import WatchActivities
     from models.addresses import mass_change_address
-    from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder, MassChangeStart, SyncDone, Told, Watched
+    from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder, MassChangeStart, SyncDone, Watched
     from workflows.mass_change import MassChangeWorkflow
 
 #: of one run: what is left is the next run's
@@ -28,11 +29,11 @@ class AdvisoryWorkflow:
     @workflow.run
     async def run(self) -> Watched:
         self._show("importing what has changed")
-        synced = await workflow.execute_activity("sync_advisories", result_type=SyncDone, **options.SYNC)
+        synced = await workflow.execute_activity_method(WatchActivities.sync_advisories, **options.SYNC)
         self._watched = self._watched.model_copy(update={"synced": synced})
         for _ in range(_MOST_BATCHES):
             self._show("matching it with what is published")
-            batch = await workflow.execute_activity("rematch", result_type=AdvisoryBatch, **options.REMATCH)
+            batch = await workflow.execute_activity_method(WatchActivities.rematch, **options.REMATCH)
             if not batch.id:
                 break
             await (self._hand_over(batch) if batch.mass else self._tell(batch))
@@ -56,8 +57,8 @@ class AdvisoryWorkflow:
 
     async def _tell(self, batch: AdvisoryBatch) -> None:
         self._show(f"telling {batch.products} products")
-        told = await workflow.execute_activity(
-            "tell_products", BatchOrder(batch=batch.id), result_type=Told, **options.TELL
+        told = await workflow.execute_activity_method(
+            WatchActivities.tell_products, BatchOrder(batch=batch.id), **options.TELL
         )
         self._watched = self._watched.model_copy(
             update={
@@ -91,9 +92,7 @@ class DigestWorkflow:
     @workflow.run
     async def run(self) -> Digested:
         order = DigestOrder(at=workflow.now().replace(microsecond=0))
-        digested: Digested = await workflow.execute_activity(
-            "digest_notices", order, result_type=Digested, **options.DIGEST
-        )
+        digested = await workflow.execute_activity_method(WatchActivities.digest_notices, order, **options.DIGEST)
         workflow.set_current_details(
             f"{digested.notices} mails to {digested.publishers} publishers, about {digested.products} products"
         )

@@ -7,6 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import options
     from activities.mass_changes import MassChangeActivities
+    from activities.watching import WatchActivities
     from models.commands import MASS_CHANGE_COMMANDS, Command
     from models.errors import NotAllowed
     from models.notices import NoticeKind
@@ -86,9 +87,9 @@ class MassChangeWorkflow(told_by(MassChangeSnapshot, *MASS_CHANGE_COMMANDS)):  #
     async def _carry_out(self) -> Told:
         """What was declined is told as far as it takes something back: that is no penalty."""
         order = BatchOrder(batch=self._state.id, actor=self._state.decided_by, reason=self._state.reason)
-        work = "dismiss_batch" if self._state.status is BatchStatus.DISMISSED else "tell_products"
-        told: Told = await workflow.execute_activity(work, order, result_type=Told, **options.TELL)
-        return told
+        if self._state.status is BatchStatus.DISMISSED:
+            return await workflow.execute_activity_method(WatchActivities.dismiss_batch, order, **options.TELL)
+        return await workflow.execute_activity_method(WatchActivities.tell_products, order, **options.TELL)
 
     def _told(self, command: Command, standing: Standing) -> MassChangeSnapshot:
         self._advance(life.tell(self._state, command, standing), entry_of(command))

@@ -7,7 +7,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
-    from models.work import Rescanned, RescanOrder, RescanPlan, RescansDone
+    from activities.rescanning import RescanActivities
+    from models.work import RescanOrder, RescansDone
     from workflows.perseverance import root_cause
 
 #: handed to the queue at once: they wait there behind what publishers push, fair between publishers
@@ -26,7 +27,7 @@ class RescanWorkflow:
     @workflow.run
     async def run(self, done: RescansDone | None = None) -> RescansDone:
         while True:
-            plan = await workflow.execute_activity("rescan_plan", result_type=RescanPlan, **options.RESCAN_PLAN)
+            plan = await workflow.execute_activity_method(RescanActivities.rescan_plan, **options.RESCAN_PLAN)
             before = self._done.scanned
             self._waiting = len(plan.images) + plan.left
             self._show()
@@ -41,8 +42,8 @@ class RescanWorkflow:
     async def _rescan(self, image: RescanOrder) -> None:
         """An image that cannot be scanned again keeps its verdict, and holds up no other."""
         try:
-            scanned = await workflow.execute_activity(
-                "rescan_image", image, summary=image.platform, result_type=Rescanned, **options.rescan(image.publisher)
+            scanned = await workflow.execute_activity_method(
+                RescanActivities.rescan_image, image, summary=image.platform, **options.rescan(image.publisher)
             )
             problem = bool(scanned.problem)
         except ActivityError as failure:

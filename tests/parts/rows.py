@@ -77,7 +77,9 @@ class Harbour:
             lambda session: projection.record_submission(session, recording, run, overwrite=overwrite)
         )
 
-    async def product_records(self, revision: int, status: ListingStatus, *entries: Entry, reason: str = "") -> int:
+    async def product_records(
+        self, revision: int, status: ListingStatus, *entries: Entry, reason: str = "", **more: object
+    ) -> int:
         snapshot = ProductSnapshot(
             id=self.product,
             revision=revision,
@@ -86,7 +88,7 @@ class Harbour:
             content=self.content,
             submission=self.submission,
             reason=reason,
-        )
+        ).model_copy(update=more)
         recording = ProductRecording(snapshot=snapshot, entries=entries)
         return await self.database.write(lambda session: projection.record_product(session, recording, "run-1"))
 

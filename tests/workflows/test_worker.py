@@ -7,7 +7,8 @@ import pytest
 
 import worker
 from cli.servers import TemporalServer
-from models.addresses import MAILROOM_ID, QUEUES, RECONCILE_SCHEDULE_ID
+from models.addresses import DIGEST_SCHEDULE_ID, MAILROOM_ID, QUEUES, RECONCILE_SCHEDULE_ID
+from models.policy import Watch
 from settings import Settings
 from settings import TemporalServer as TemporalSettings
 from tests.parts.presence import needs
@@ -31,10 +32,18 @@ async def settings(tmp_path: Path) -> AsyncIterator[Settings]:
 async def test_a_worker_begins_the_standing_processes_once(request: pytest.FixtureRequest, settings: Settings) -> None:
     async with worker.running(settings, QUEUES) as client:
         for _ in range(2):
-            await worker.start_standing_processes(client)
+            await worker.start_standing_processes(client, Watch(digest_hour=4))
         schedule = client.get_schedule_handle(RECONCILE_SCHEDULE_ID)
         described = await schedule.describe()
         assert [every.every for every in described.schedule.spec.intervals] == [worker.RECONCILE_EVERY]
+        digest = await client.get_schedule_handle(DIGEST_SCHEDULE_ID).describe()
+        assert [[hours.start for hours in at.hour] for at in digest.schedule.spec.calendars] == [[4]]
+        # who edits the policy starts a worker anew; a schedule that somebody has paused stays paused
+        await client.get_schedule_handle(DIGEST_SCHEDULE_ID).pause(note="The mail server moves.")
+        await worker.start_standing_processes(client, Watch(digest_hour=7))
+        digest = await client.get_schedule_handle(DIGEST_SCHEDULE_ID).describe()
+        assert [[hours.start for hours in at.hour] for at in digest.schedule.spec.calendars] == [[7]]
+        assert digest.schedule.state.paused
         mailroom = client.get_workflow_handle(MAILROOM_ID)
 
         async def at_work() -> bool:

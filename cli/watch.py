@@ -1,0 +1,212 @@
+"""The watch over published products on the command line: how they stand, what waits for whom, a look by hand."""
+
+from typing import Annotated
+
+import typer
+
+from cli.context import Actor, Json, MaybeActor, console, load_settings, runs, table, when, write_json
+from cli.product import Id, product_of
+from desk import watching as desk
+from desk.hub import open_database, open_hub
+from models.addresses import new_id
+from models.commands import Command, Confirm, Decline
+from models.errors import NotAllowed
+from models.tables import ProductRow
+from models.watching import Clock
+from policies import words
+from store import people, watch_views
+from store.database import Database
+from store.watch_views import ExposureView
+
+app = typer.Typer(help="Published products under watch: clocks, batches of advisories, the security team's queue.")
+
+Batch = Annotated[str, typer.Argument(help="Id of the update, as `wharfinger watch` shows it.")]
+#: lines of the queue that a terminal shows
+_MOST_SHOWN = 100
+
+
+@app.callback(invoke_without_command=True)
+def watch(context: typer.Context, json_: Json = False) -> None:
+    """What was told lately, whose clocks end next, which listings are on hold."""
+    if context.invoked_subcommand is None:
+        _overview(json_=json_)
+
+
+@runs
+async def _overview(json_: bool) -> None:
+    async with open_database(load_settings()) as database, database.session() as session:
+        found = await watch_views.overview(session)
+    if json_:
+        write_json(found)
+        return
+    open_ = words.tally(severity for severity, count in found.open.items() for _ in range(count))
+    console.print(f"{found.watched} products watched; open: {open_ or 'nothing'}", markup=False)
+    table(
+        "\nClocks that end first",
+        ("product", "critical", "major", "by"),
+        ((clock.product, clock.critical, clock.major, clock.by) for clock in found.clocks),
+        "\nNo clock runs.",
+    )
+    table(
+        "\nOn hold",
+        ("product", "critical", "major", "revoked"),
+        ((clock.product, clock.critical, clock.major, clock.by) for clock in found.held),
+        "\nNo listing is on hold.",
+    )
+    table(
+        "\nUpdates of advisories",
+        ("id", "status", "packages", "products", "changes", "begun"),
+        ((one.id, one.status, one.names, one.products, one.changes, one.begun_at) for one in found.batches),
+        "\nThe advisories have told nothing yet: `wharfinger watch run` looks now.",
+    )
+    for one in found.batches:
+        if one.status == "waiting":
+            console.print(
+                f"\n{one.id} concerns {one.products} products and waits for the security team: "
+                f"wharfinger watch confirm {one.id}, or decline.",
+                markup=False,
+            )
+
+
+@app.command()
+@runs
+async def product(product: Id, actor: MaybeActor = "", json_: Json = False) -> None:
+    """What is known against a product's published images, and by when it has to be mended."""
+    async with open_hub(load_settings(), lazy=True) as hub:
+        async with hub.database.session() as session:
+            row = await product_of(session, product)
+        if actor:
+            await _refuse_strangers(hub.database, row, actor)
+        async with hub.database.session() as session:
+            found = await watch_views.exposures_of(session, row.id)
+        clocks = {clock.key: clock for clock in await desk.clocks_of(hub.client, row.id)}
+    views = sorted((_clocked(view, clocks.get(view.key)) for view in found), key=_urgency)
+    if json_:
+        write_json({"product": row.id, "status": row.status, "exposures": views})
+        return
+    table(
+        f"{row.name}: {row.status}",
+        ("vulnerability", "class", "package", "version", "fixed in", "from", "mend by"),
+        (
+            (
+                view.vulnerability + (" (used in attacks)" if view.exploited else ""),
+                view.severity,
+                view.package,
+                view.versions,
+                view.fixed_version,
+                "base image" if view.inherited else "",
+                when(view.due) or ("once there is a fix" if view.key in clocks else ""),
+            )
+            for view in views
+        ),
+        f"{row.name}: {row.status}. Nothing is known against its published images.",
+    )
+
+
+async def _refuse_strangers(database: Database, row: ProductRow, actor: str) -> None:
+    """Results of scans are the publisher's and the staff's. Raises NotAllowed."""
+    async with database.session() as session:
+        person = await people.get(session, actor)
+        standing = await people.standing_of(session, person.id, row.publisher)
+    if not standing.roles:
+        raise NotAllowed("What is known against a product is for its publisher and the hub's staff.")
+
+
+def _clocked(view: ExposureView, clock: Clock | None) -> ExposureView:
+    return view.model_copy(update={"due": clock.due}) if clock else view
+
+
+def _urgency(view: ExposureView) -> tuple[bool, float]:
+    return view.due is None, view.due.timestamp() if view.due else 0.0
+
+
+@app.command()
+@runs
+async def queue(
+    actor: MaybeActor = "",
+    size: Annotated[int, typer.Option(min=1, help="How many at most.")] = _MOST_SHOWN,
+    json_: Json = False,
+) -> None:
+    """Vulnerabilities without a class, which the security team gives them: no clock runs before."""
+    async with open_database(load_settings()) as database, database.session() as session:
+        if actor:
+            person = await people.get(session, actor)
+            if not await people.roles_of(session, person.id):
+                raise NotAllowed("The queue is for the hub's staff.")
+        found = await watch_views.unclassed(session, size)
+    if json_:
+        write_json(found)
+        return
+    table(
+        "To class",
+        ("vulnerability", "package", "products", "since"),
+        ((one.vulnerability, one.package, one.products, one.since) for one in found),
+        "Nothing waits for a class.",
+    )
+    if found:
+        console.print("\nGive one its class: wharfinger vulnerabilities class ID critical|major|minor", markup=False)
+
+
+@app.command()
+@runs
+async def confirm(
+    batch: Batch, actor: Actor, text: Annotated[str, typer.Option("--text", help="Why.")] = "", json_: Json = False
+) -> None:
+    """An update that concerns very many products is right: products and publishers are told, clocks start."""
+    await _judge(batch, Confirm, actor, text, json_)
+
+
+@app.command()
+@runs
+async def decline(
+    batch: Batch,
+    actor: Actor,
+    reason: Annotated[str, typer.Option("--reason", help="Why nobody shall be told of it.")],
+    json_: Json = False,
+) -> None:
+    """An update that concerns very many products is a mistake: nobody is told of what is new in it."""
+    await _judge(batch, Decline, actor, reason, json_)
+
+
+async def _judge(batch: str, kind: type[Command], actor: str, text: str, json_: bool) -> None:
+    async with open_hub(load_settings()) as hub:
+        async with hub.database.session() as session:
+            person = await people.get(session, actor)
+        command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text)
+        snapshot = await desk.judge(hub, batch, command)
+    if json_:
+        write_json(snapshot)
+        return
+    situation = words.of_mass_change(snapshot)
+    console.print(f"[bold]{situation.status}[/] · {snapshot.products} products")
+    console.print(f"Next: {situation.next}", markup=False)
+
+
+@app.command()
+@runs
+async def run(json_: Json = False) -> None:
+    """Look at the advisories now: import what has changed, match it with what is published, tell it."""
+    async with open_hub(load_settings()) as hub:
+        done = await desk.look_now(hub.client)
+    if json_:
+        write_json(done)
+        return
+    synced = done.synced
+    console.print(f"Imported: {synced.added} new, {synced.changed} changed, {synced.total} in all.", markup=False)
+    if synced.problem:
+        console.print(f"Not read: {synced.problem}", markup=False)
+    console.print(f"Told: {done.products} products of {done.changes} changes.", markup=False)
+    for batch in done.waiting:
+        console.print(f"Waits for the security team: wharfinger watch confirm {batch}, or decline.", markup=False)
+
+
+@app.command()
+@runs
+async def rescan(json_: Json = False) -> None:
+    """Scan again now what an older scanner has seen, without waiting for the night."""
+    async with open_hub(load_settings()) as hub:
+        done = await desk.rescan_now(hub.client)
+    if json_:
+        write_json(done)
+        return
+    console.print(f"{done.scanned} images scanned again, {done.problems} with a problem.", markup=False)
