@@ -22,7 +22,18 @@ VERBS = {
     "gc": ("gc",),
 }
 #: modules of cli/ whose `app` is mounted under their own name
-NOUNS = ("publisher", "product", "staff", "advisories", "vulnerabilities", "bases", "watch", "mail", "policy", "secrets")
+NOUNS = (
+    "publisher",
+    "product",
+    "staff",
+    "advisories",
+    "vulnerabilities",
+    "bases",
+    "watch",
+    "mail",
+    "policy",
+    "secrets",
+)
 
 _MODULES = {verb: module for module, verbs in VERBS.items() for verb in verbs} | {noun: noun for noun in NOUNS}
 

@@ -131,7 +131,7 @@ class ReconcileActivities:
             async with heartbeats() as progress:
                 closed: dict[tuple[str, str], WorkflowExecution] = {}
                 query = "ExecutionStatus != 'Running' AND WorkflowType IN ('SubmissionWorkflow', 'ScanWorkflow', "
-                query += "'ProductWorkflow', 'PublisherWorkflow')"
+                query += "'ProductWorkflow', 'PublisherWorkflow', 'MassChangeWorkflow')"
                 async for execution in self.client.list_workflows(query, limit=_ARCHIVED_AT_ONCE):
                     closed[execution.id, execution.run_id] = execution
                 async with self.database.session() as session:
