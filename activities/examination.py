@@ -23,7 +23,7 @@ from models.work import Examination, IterationOrder
 from policies import working_days
 from policies.differences import differences, page_in_force
 from policies.examination import examine, outcome_of
-from store import contents, submissions, waivers
+from store import contents, publishers, submissions, waivers
 from store import policies as policy_rows
 from store.blobs import Blobs
 from store.database import Database, RowMissing
@@ -41,9 +41,9 @@ class Examiner:
         order, now = examination.order, datetime.now(UTC)
         async with self.database.session(brief=True) as session:
             policy = await self._policy_of(session, order)
-            submission = await submissions.get(session, order.submission)
+            submission = await submissions.gist(session, order.submission)
             manifest = await contents.find(session, ContentManifest, order.content)
-            profile = await submissions.profile_of(session, submission)
+            profile = await publishers.profile(session, submission.profile)
             granted = await waivers.in_force(session, submission.product, submission.publisher, now)
             accepted = await submissions.accepted_findings(session, submission.product)
             earlier = (

@@ -36,23 +36,25 @@ class OnboardingActivities:
         with translated():
             async with heartbeats():
                 policy = self.policy.current()
-                async with self.database.transaction(brief=True) as session:
-                    await policies.keep(session, policy, datetime.now(UTC))
+                digest = policy.digest
                 async with self.database.session(brief=True) as session:
                     manifest = await contents.find(session, ContentManifest, order.content)
-                    submission = await submissions.get(session, order.submission)
-                    live = await submissions.live_release(session, submission.product)
+                    submission = await submissions.gist(session, order.submission)
+                    is_kept = await policies.is_kept(session, digest)
+                if not is_kept:
+                    async with self.database.transaction(brief=True) as session:
+                        await policies.keep(session, policy, datetime.now(UTC))
                 if manifest is None:
                     raise RowMissing(f"Content manifest {order.content} is not in the database.")
-                terms = Onboarded(terms=policy.deadlines, policy=policy.digest)
+                terms = Onboarded(terms=policy.deadlines, policy=digest)
                 if submission.track is Track.LISTING:
-                    return terms.model_copy(update={"release": live})
+                    return terms.model_copy(update={"release": submission.live})
                 pinned, problems = await self._pin(manifest)
                 release = ReleaseSet(tiers=pinned)
-                digest = await self.blobs.put_message(release)
+                pins = await self.blobs.put_message(release)
                 if not problems:
-                    return terms.model_copy(update={"release": digest})
-                update = {"release": digest if release.images() else "", "policy": policy.digest}
+                    return terms.model_copy(update={"release": pins})
+                update = {"release": pins if release.images() else "", "policy": digest}
                 refused = order.model_copy(update=update)
                 outcome = await self.examiner.examine(Examination(order=refused, problems=problems))
                 return terms.model_copy(update={"refused": outcome})

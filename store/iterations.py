@@ -3,17 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
-from sqlalchemy import delete
+import sqlalchemy
+from sqlalchemy import bindparam, delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.content import Track
 from models.findings import Finding, FindingStatus
 from models.lifecycle import Outcome
-from models.tables import FindingRow, IterationRow, ProductRow, SubmissionRow
-from store.database import insert_new, put_row
-from store.views import IterationView, SubmissionView
+from models.tables import FindingRow, IterationRow, SubmissionRow
+from store.database import insert_new, put_row, table_of
+from store.views import IterationView
+
+_ITERATION, _FINDING = table_of(IterationRow), table_of(FindingRow)
+_SUBMISSION = table_of(SubmissionRow)
+_APPROVED: Any = (
+    sqlalchemy.select(_ITERATION, _SUBMISSION.c.number.label("submission_number"), _SUBMISSION.c.track)
+    .join(_SUBMISSION, _SUBMISSION.c.id == _ITERATION.c.submission)
+    .where(_SUBMISSION.c.product == bindparam("product"), _ITERATION.c.approved_at.is_not(None))
+    .order_by(_ITERATION.c.approved_at.desc(), _ITERATION.c.number.desc(), _ITERATION.c.submission)
+)
+_OF_ITERATION = (_FINDING.c.submission == bindparam("of"), _FINDING.c.iteration == bindparam("numbered"))
+_ACCEPTED = select(_FINDING.c.key).where(*_OF_ITERATION, _FINDING.c.status != FindingStatus.WAIVED)
+_FORGET = delete(_FINDING).where(*_OF_ITERATION)
+
+
+class Subject(Protocol):
+    """Of a submission, what the comparison of its iterations asks: a SubmissionView has it, and more."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def product(self) -> str: ...
+    @property
+    def number(self) -> int | None: ...
+    @property
+    def track(self) -> Track: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +78,34 @@ async def save_iteration(
     at: datetime,
 ) -> None:
     """What the checks found, under which policy. Saved again (an activity tried twice), the newer one counts."""
-    row = IterationRow(
-        submission=submission,
-        number=number,
-        content=content,
-        release=release,
-        policy=policy,
-        outcome=outcome.model_dump(mode="json"),
-        report=report,
-        reports=list(image_reports),
-        difference=difference,
-        changes=list(changes),
-        examined_at=at,
-    )
-    await put_row(session, IterationRow, row.model_dump(), ("submission", "number"), keep=("approved_at",))
-    await session.exec(
-        delete(FindingRow).where(col(FindingRow.submission) == submission, col(FindingRow.iteration) == number)
-    )
+    row = {
+        "submission": submission,
+        "number": number,
+        "content": content,
+        "release": release,
+        "policy": policy,
+        "outcome": outcome.model_dump(mode="json"),
+        "report": report,
+        "reports": list(image_reports),
+        "difference": difference,
+        "changes": list(changes),
+        "examined_at": at,
+        "approved_at": None,
+    }
+    await put_row(session, IterationRow, row, ("submission", "number"), keep=("approved_at",))
+    await session.exec(_FORGET, params={"of": submission, "numbered": number})
     rows = [
-        FindingRow(
-            submission=submission,
-            iteration=number,
-            position=position,
-            key=finding.key,
-            rule=finding.rule,
-            level=finding.level,
-            severity=finding.severity,
-            status=finding.status,
-            finding=finding.model_dump(mode="json"),
-        ).model_dump()
+        {
+            "submission": submission,
+            "iteration": number,
+            "position": position,
+            "key": finding.key,
+            "rule": finding.rule,
+            "level": finding.level,
+            "severity": finding.severity,
+            "status": finding.status,
+            "finding": finding.model_dump(mode="json"),
+        }
         for position, finding in enumerate(findings)
     ]
     await insert_new(session, FindingRow, rows, ("submission", "iteration", "position"))
@@ -129,8 +155,10 @@ async def findings(session: AsyncSession, submission: str, iteration: int) -> li
     return [Finding.model_validate(row.finding) for row in rows.all()]
 
 
-async def previous_iteration(session: AsyncSession, submission: SubmissionView, number: int) -> Examined | None:
+async def previous_iteration(session: AsyncSession, submission: Subject, number: int) -> Examined | None:
     """The one before iteration `number` of the same submission; None for a first one."""
+    if number <= 1:
+        return None
     statement = (
         select(IterationRow)
         .where(IterationRow.submission == submission.id, IterationRow.number < number)
@@ -140,23 +168,23 @@ async def previous_iteration(session: AsyncSession, submission: SubmissionView, 
     return _examined(row, submission.number) if row else None
 
 
-async def approved_before(session: AsyncSession, submission: SubmissionView, number: int) -> Examined | None:
+async def approved_before(session: AsyncSession, submission: Subject, number: int) -> Examined | None:
     """The latest approved iteration of the product before iteration `number` of this submission; None without any.
 
     A version is compared with the latest approved version, and its page with that of an edit that was approved since.
     An edit is compared with whatever was approved last.
     """
     page = ""
-    for row, earlier in await _approved(session, submission.product):
+    for row in await _approved(session, submission.product):
         if row.submission == submission.id and row.number >= number:
             continue
-        if submission.track in (Track.LISTING, earlier.track):
-            return _examined(row, earlier.number, page)
+        if submission.track in (Track.LISTING, row.track):
+            return _examined(row, row.submission_number, page)
         page = page or row.content
     return None
 
 
-def _examined(row: IterationRow, submission_number: int | None, page: str = "") -> Examined:
+def _examined(row: Any, submission_number: int | None, page: str = "") -> Examined:
     return Examined(
         submission=row.submission,
         submission_number=submission_number or 0,
@@ -176,33 +204,15 @@ async def accepted_findings(session: AsyncSession, product: str) -> frozenset[st
     """
     keys: set[str] = set()
     seen = set()
-    for row, submission in await _approved(session, product):
-        if submission.track in seen:
+    for row in await _approved(session, product):
+        if row.track in seen:
             continue
-        seen.add(submission.track)
-        rows = await session.exec(
-            select(FindingRow).where(
-                FindingRow.submission == row.submission,
-                FindingRow.iteration == row.number,
-                FindingRow.status != FindingStatus.WAIVED,
-            )
-        )
-        keys |= {finding.key for finding in rows.all()}
+        seen.add(row.track)
+        keys |= set((await session.exec(_ACCEPTED, params={"of": row.submission, "numbered": row.number})).all())
     return frozenset(keys)
 
 
-async def live_release(session: AsyncSession, product: str) -> str:
-    """Digest of the published release set; empty while nothing is published."""
-    row = await session.get(ProductRow, product)
-    return row.release if row else ""
-
-
-async def _approved(session: AsyncSession, product: str) -> list[tuple[IterationRow, SubmissionRow]]:
-    """Approved iterations of a product with their submissions, the latest first."""
-    rows = await session.exec(
-        select(IterationRow, SubmissionRow)
-        .join(SubmissionRow, col(SubmissionRow.id) == col(IterationRow.submission))
-        .where(SubmissionRow.product == product, col(IterationRow.approved_at).is_not(None))
-        .order_by(col(IterationRow.approved_at).desc(), col(IterationRow.number).desc(), col(IterationRow.submission))
-    )
-    return list(rows.all())
+async def _approved(session: AsyncSession, product: str) -> Sequence[Any]:
+    """Approved iterations of a product with number and track of their submissions, the latest first."""
+    rows: Sequence[Any] = (await session.exec(_APPROVED, params={"product": product})).all()
+    return rows

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,11 +14,15 @@ from models.products import ListingStatus, ProductSnapshot
 from models.publishers import ApplicationStatus
 from models.tables import ListingRow, ProductRow, PublisherRow
 from store import contents, products
-from store.database import RowMissing, put_row
+from store.database import RowMissing, put_row, table_of
 from store.views import ListingView, Page
 
 #: what a search finds: a revoked product has a tombstone page, but is not listed
 _LISTED = (ListingStatus.PUBLISHED, ListingStatus.HOLD)
+
+_PUBLISHER, _PRODUCT = table_of(PublisherRow), table_of(ProductRow)
+_NAME = select(_PUBLISHER.c.name).where(_PUBLISHER.c.id == bindparam("publisher")).with_for_update(read=True)
+_RENAME = update(_PRODUCT).where(_PRODUCT.c.id == bindparam("of"))
 
 
 def public_part(manifest: ContentManifest) -> dict[str, Any]:
@@ -38,24 +42,24 @@ async def show(session: AsyncSession, product: ProductRow, snapshot: ProductSnap
     if manifest is None:
         raise RowMissing(f"Content manifest {snapshot.content} of product {product.id} is not in the database.")
     # its name stays as it is until the listing that has it is there to be renamed with it
-    publisher = await session.get_one(PublisherRow, product.publisher, with_for_update={"read": True})
-    row = ListingRow(
-        product=product.id,
-        publisher=product.publisher,
-        slug=product.slug,
-        name=manifest.name,
-        status=snapshot.status,
-        category=manifest.category,
-        manifest=public_part(manifest),
-        release=snapshot.release,
-        images=await products.images_of_release(session, product.id, snapshot.release),
-        warning=warning,
-        search=_searched(manifest, publisher.name),
-        published_at=at,
-        changed_at=at,
-    )
-    await put_row(session, ListingRow, row.model_dump(), ("product",), keep=("published_at",))
-    await session.exec(update(ProductRow).where(col(ProductRow.id) == product.id).values(name=manifest.name))
+    publisher = (await session.exec(_NAME, params={"publisher": product.publisher})).one()
+    row = {
+        "product": product.id,
+        "publisher": product.publisher,
+        "slug": product.slug,
+        "name": manifest.name,
+        "status": snapshot.status,
+        "category": manifest.category,
+        "manifest": public_part(manifest),
+        "release": snapshot.release,
+        "images": await products.images_of_release(session, product.id, snapshot.release),
+        "warning": warning,
+        "search": _searched(manifest, publisher),
+        "published_at": at,
+        "changed_at": at,
+    }
+    await put_row(session, ListingRow, row, ("product",), keep=("published_at",))
+    await session.exec(_RENAME, params={"of": product.id, "name": manifest.name})
 
 
 def _searched(manifest: ContentManifest, publisher: str) -> str:

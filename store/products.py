@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,8 +13,28 @@ from models.columns import storable
 from models.errors import NotAllowed, NotFound
 from models.products import ListingStatus
 from models.tables import ProductRow, PublicationRow, PublisherRow, SubmissionRow
-from store.database import RowMissing, insert_new, put_row
+from store.database import RowMissing, insert_new, put_row, table_of
 from store.views import Page, ProductView
+
+_OF_PUBLISHER = select(ProductRow).where(
+    ProductRow.publisher == bindparam("publisher"), ProductRow.slug == bindparam("slug")
+)
+_BY_SLUG = (
+    select(ProductRow)
+    .join(PublisherRow, col(PublisherRow.id) == col(ProductRow.publisher))
+    .where(PublisherRow.slug == bindparam("publisher"), ProductRow.slug == bindparam("slug"))
+)
+_OF_SUBMISSION = (
+    select(ProductRow)
+    .join(SubmissionRow, col(SubmissionRow.product) == col(ProductRow.id))
+    .where(SubmissionRow.id == bindparam("submission"))
+)
+_PUBLICATION = table_of(PublicationRow)
+_IMAGES = (
+    select(_PUBLICATION.c.images)
+    .where(_PUBLICATION.c.product == bindparam("product"), _PUBLICATION.c.release == bindparam("release"))
+    .order_by(_PUBLICATION.c.published_at.desc(), _PUBLICATION.c.submission)
+)
 
 
 async def find_or_create(
@@ -32,13 +52,11 @@ async def find_or_create(
     """
     now = at or datetime.now(UTC)
     row = ProductRow(id=id or new_id(), publisher=publisher, slug=slug, name=name, created_at=now, changed_at=now)
-    taken = await session.get(ProductRow, row.id)
+    taken = await session.get(ProductRow, id) if id else None
     if taken is not None and (taken.publisher, taken.slug) != (publisher, slug):
         raise NotAllowed(f"The product id {row.id} belongs to another product.")
     await insert_new(session, ProductRow, [row.model_dump()], ("publisher", "slug"))
-    return (
-        await session.exec(select(ProductRow).where(ProductRow.publisher == publisher, ProductRow.slug == slug))
-    ).one()
+    return (await session.exec(_OF_PUBLISHER, params={"publisher": publisher, "slug": slug})).one()
 
 
 async def get(session: AsyncSession, product: str) -> ProductRow:
@@ -51,12 +69,8 @@ async def get(session: AsyncSession, product: str) -> ProductRow:
 
 async def by_slug(session: AsyncSession, publisher_slug: str, slug: str) -> ProductRow:
     """Errors: NotFound."""
-    statement = (
-        select(ProductRow)
-        .join(PublisherRow, col(PublisherRow.id) == col(ProductRow.publisher))
-        .where(PublisherRow.slug == storable(publisher_slug), ProductRow.slug == storable(slug))
-    )
-    row = (await session.exec(statement)).first()
+    path = {"publisher": storable(publisher_slug), "slug": storable(slug)}
+    row = (await session.exec(_BY_SLUG, params=path)).first()
     if row is None:
         raise NotFound(f"There is no product {publisher_slug}/{slug}.")
     return row
@@ -64,12 +78,7 @@ async def by_slug(session: AsyncSession, publisher_slug: str, slug: str) -> Prod
 
 async def of_submission(session: AsyncSession, submission: str) -> ProductRow:
     """Errors: RowMissing."""
-    statement = (
-        select(ProductRow)
-        .join(SubmissionRow, col(SubmissionRow.product) == col(ProductRow.id))
-        .where(SubmissionRow.id == submission)
-    )
-    row = (await session.exec(statement)).first()
+    row = (await session.exec(_OF_SUBMISSION, params={"submission": submission})).first()
     if row is None:
         raise RowMissing(f"Submission {submission} has no row; the reconciler restores it.")
     return row
@@ -115,15 +124,16 @@ async def save_publication(
 
     `images` are references in the hub's registry with digests and platforms: the public sees them.
     """
-    row = PublicationRow(
-        submission=submission,
-        product=product,
-        release=release,
-        content=content,
-        images=list(images),
-        published_at=at,
-    )
-    await put_row(session, PublicationRow, row.model_dump(), ("submission",), keep=("published_at",))
+    row = {
+        "submission": submission,
+        "product": product,
+        "release": release,
+        "content": content,
+        "images": list(images),
+        "published_at": at,
+        "withdrawn_at": None,
+    }
+    await put_row(session, PublicationRow, row, ("submission",), keep=("published_at",))
 
 
 async def publication_of(session: AsyncSession, submission: str) -> PublicationRow | None:
@@ -142,12 +152,8 @@ async def publications(session: AsyncSession, product: str) -> list[PublicationR
 
 async def images_of_release(session: AsyncSession, product: str, release: str) -> list[dict[str, Any]]:
     """What can be pulled of a release set; a listing edit leaves the images of the version in place."""
-    statement = (
-        select(PublicationRow)
-        .where(PublicationRow.product == product, PublicationRow.release == release)
-        .order_by(col(PublicationRow.published_at).desc(), col(PublicationRow.submission))
-    )
-    return next((row.images for row in (await session.exec(statement)).all() if row.images), [])
+    published = (await session.exec(_IMAGES, params={"product": product, "release": release})).all()
+    return next((images for images in published if images), [])
 
 
 async def withdrawn(session: AsyncSession, product: str, release: str, at: datetime | None) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import update
-from sqlmodel import col
+from sqlalchemy import Table, bindparam, update
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.addresses import product_address, publisher_address, submission_address
@@ -21,11 +21,28 @@ from models.recording import ApplicationRecording, Entry, ProductRecording, Subm
 from models.tables import IterationRow, ProductRow, PublisherRow, SubmissionRow
 from policies import words
 from store import listings, publishers, trail, waivers
-from store.database import RowMissing
+from store.database import RowMissing, table_of
 from store.recipients import Circle
 
 #: stages of an iteration that a moderator has found fit
 _APPROVED = frozenset({Stage.CERTIFYING, Stage.PUBLISHING, Stage.PUBLISHED})
+
+_SUBMISSIONS, _PRODUCTS, _PUBLISHERS = table_of(SubmissionRow), table_of(ProductRow), table_of(PublisherRow)
+_ITERATIONS = table_of(IterationRow)
+
+_SUBMISSION = select(
+    _SUBMISSIONS.c.id, _SUBMISSIONS.c.publisher, _SUBMISSIONS.c.product, _SUBMISSIONS.c.closed_at
+).where(_SUBMISSIONS.c.id == bindparam("submission"))
+_PRODUCT = select(_PRODUCTS.c.id, _PRODUCTS.c.publisher, _PRODUCTS.c.slug).where(_PRODUCTS.c.id == bindparam("product"))
+_OVERWRITE = {
+    table: update(table).where(table.c.id == bindparam("of")) for table in (_SUBMISSIONS, _PRODUCTS, _PUBLISHERS)
+}
+_ADVANCE = {table: statement.where(table.c.revision < bindparam("to")) for table, statement in _OVERWRITE.items()}
+_ITERATION = update(_ITERATIONS).where(
+    _ITERATIONS.c.submission == bindparam("of"), _ITERATIONS.c.number == bindparam("numbered")
+)
+_APPROVE = _ITERATION.where(_ITERATIONS.c.approved_at.is_(None)).values(approved_at=bindparam("at"))
+_UNDO_APPROVAL = _ITERATION.where(_ITERATIONS.c.approved_at.is_not(None)).values(approved_at=None)
 
 
 async def record_submission(
@@ -41,7 +58,7 @@ async def record_submission(
     `granted` are the stored waivers that the entries name, by digest. Errors: RowMissing.
     """
     snapshot = recording.snapshot
-    row = await session.get(SubmissionRow, snapshot.id)
+    row: Any = (await session.exec(_SUBMISSION, params={"submission": snapshot.id})).first()
     if row is None:
         raise RowMissing(f"Submission {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, submission_address(row.id), run, snapshot.revision, recording.entries)
@@ -71,21 +88,15 @@ async def project_submission(
     session: AsyncSession, row: SubmissionRow, snapshot: Snapshot, at: datetime, *, overwrite: bool = False
 ) -> bool:
     """Bring the row up to the snapshot; says whether it did."""
-    statement = update(SubmissionRow).where(col(SubmissionRow.id) == row.id)
-    if not overwrite:
-        statement = statement.where(col(SubmissionRow.revision) < snapshot.revision)
-    changed = await session.exec(
-        statement.values(**submission_columns(snapshot), changed_at=at, closed_at=_closed(snapshot, row, at))
-    )
-    if changed.rowcount and (snapshot.stage in _APPROVED or snapshot.stage is Stage.READY):
-        iteration = update(IterationRow).where(
-            col(IterationRow.submission) == row.id, col(IterationRow.number) == snapshot.iteration
-        )
+    values = submission_columns(snapshot) | {"changed_at": at, "closed_at": _closed(snapshot, row, at)}
+    changed = await _bring_up(session, _SUBMISSIONS, row.id, values, overwrite)
+    if changed and (snapshot.stage in _APPROVED or snapshot.stage is Stage.READY):
+        iteration = {"of": row.id, "numbered": snapshot.iteration}
         if snapshot.stage in _APPROVED:
-            await session.exec(iteration.where(col(IterationRow.approved_at).is_(None)).values(approved_at=at))
+            await session.exec(_APPROVE, params=iteration | {"at": at})
         else:  # an approval that was undone
-            await session.exec(iteration.where(col(IterationRow.approved_at).is_not(None)).values(approved_at=None))
-    return bool(changed.rowcount)
+            await session.exec(_UNDO_APPROVAL, params=iteration)
+    return changed
 
 
 def submission_columns(snapshot: Snapshot) -> dict[str, Any]:
@@ -112,7 +123,7 @@ async def record_product(
 ) -> int:
     """Snapshot, listing, events and notices of a product; returns how many notices were queued. Errors: RowMissing."""
     snapshot = recording.snapshot
-    row = await session.get(ProductRow, snapshot.id)
+    row: Any = (await session.exec(_PRODUCT, params={"product": snapshot.id})).first()
     if row is None:
         raise RowMissing(f"Product {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, product_address(row.id), run, snapshot.revision, recording.entries)
@@ -137,13 +148,11 @@ async def project_product(
     session: AsyncSession, row: ProductRow, snapshot: ProductSnapshot, at: datetime, *, overwrite: bool = False
 ) -> bool:
     """Bring the row and the listing up to the snapshot; says whether it did."""
-    statement = update(ProductRow).where(col(ProductRow.id) == row.id)
-    if not overwrite:
-        statement = statement.where(col(ProductRow.revision) < snapshot.revision)
-    changed = await session.exec(statement.values(**product_columns(snapshot), changed_at=at))
-    if changed.rowcount:
+    values = product_columns(snapshot) | {"changed_at": at}
+    changed = await _bring_up(session, _PRODUCTS, row.id, values, overwrite)
+    if changed:
         await listings.show(session, row, snapshot, at)
-    return bool(changed.rowcount)
+    return changed
 
 
 def product_columns(snapshot: ProductSnapshot) -> dict[str, Any]:
@@ -181,16 +190,14 @@ async def project_application(
     session: AsyncSession, row: PublisherRow, snapshot: ApplicationSnapshot, at: datetime, *, overwrite: bool = False
 ) -> bool:
     """Bring the row up to the snapshot, with the name of the profile in force; says whether it did."""
-    statement = update(PublisherRow).where(col(PublisherRow.id) == row.id)
-    if not overwrite:
-        statement = statement.where(col(PublisherRow.revision) < snapshot.revision)
     profile = await publishers.profile(session, snapshot.profile)
     name = {"name": profile.legal_name} if profile else {}
     renamed = profile is not None and profile.legal_name != row.name
-    changed = await session.exec(statement.values(**application_columns(snapshot), **name, changed_at=at))
-    if changed.rowcount and profile and renamed:
+    values = application_columns(snapshot) | name | {"changed_at": at}
+    changed = await _bring_up(session, _PUBLISHERS, row.id, values, overwrite)
+    if changed and profile and renamed:
         await listings.publisher_renamed(session, row.id, profile.legal_name)
-    return bool(changed.rowcount)
+    return changed
 
 
 def application_columns(snapshot: ApplicationSnapshot) -> dict[str, Any]:
@@ -201,6 +208,14 @@ def application_columns(snapshot: ApplicationSnapshot) -> dict[str, Any]:
         "due": snapshot.due,
         "snapshot": snapshot.model_dump(mode="json"),
     }
+
+
+async def _bring_up(session: AsyncSession, table: Table, id_: str, values: dict[str, Any], overwrite: bool) -> bool:
+    """Unless the row has a revision as great, or greater; says whether it was changed."""
+    statement, which = _OVERWRITE[table], {"of": id_}
+    if not overwrite:
+        statement, which = _ADVANCE[table], {"of": id_, "to": values["revision"]}
+    return bool((await session.exec(statement, params=values | which)).rowcount)
 
 
 def _latest(entries: tuple[Entry, ...]) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,6 +15,10 @@ from models.tables import MembershipRow, PersonRow, PublisherRow
 from store import contents, people
 from store.database import insert_new
 from store.views import Page, PublisherView
+
+_BY_ID_OR_SLUG = select(PublisherRow).where(
+    (col(PublisherRow.id) == bindparam("publisher")) | (col(PublisherRow.slug) == bindparam("publisher"))
+)
 
 
 def free_slug(name: str, taken: Sequence[str]) -> str:
@@ -62,8 +67,7 @@ async def apply(
 async def get(session: AsyncSession, publisher: str) -> PublisherRow:
     """By id or slug. Errors: NotFound."""
     publisher = storable(publisher)
-    statement = select(PublisherRow).where((col(PublisherRow.id) == publisher) | (col(PublisherRow.slug) == publisher))
-    row = (await session.exec(statement)).first()
+    row = (await session.exec(_BY_ID_OR_SLUG, params={"publisher": publisher})).first()
     if row is None:
         raise NotFound(f"There is no publisher {publisher}.")
     return row

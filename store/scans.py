@@ -1,5 +1,6 @@
 """Finished scans: the same image is not scanned twice with the same scanner and the same advisories."""
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -9,6 +10,17 @@ from store.database import put_row
 
 _QUESTION = ("image", "platform", "advisory_snapshot", "scanner", "scanner_version")
 
+_LATEST = (
+    select(ScanRow)
+    .where(
+        ScanRow.image == bindparam("image"),
+        ScanRow.platform == bindparam("platform"),
+        ScanRow.advisory_snapshot == bindparam("advisory_snapshot"),
+        ScanRow.scanner_version == bindparam("scanner_version"),
+    )
+    .order_by(col(ScanRow.at).desc(), col(ScanRow.id).desc())
+)
+
 
 async def find(
     session: AsyncSession, image: str, platform: str, advisory_snapshot: str, scanner_version: str, scanner: str = ""
@@ -17,15 +29,14 @@ async def find(
 
     `scanner` is the scanner's name; left out, any scanner of that version will do.
     """
-    statement = select(ScanRow).where(
-        ScanRow.image == image,
-        ScanRow.platform == platform,
-        ScanRow.advisory_snapshot == advisory_snapshot,
-        ScanRow.scanner_version == scanner_version,
-    )
-    if scanner:
-        statement = statement.where(ScanRow.scanner == scanner)
-    return (await session.exec(statement.order_by(col(ScanRow.at).desc(), col(ScanRow.id).desc()))).first()
+    question = {
+        "image": image,
+        "platform": platform,
+        "advisory_snapshot": advisory_snapshot,
+        "scanner_version": scanner_version,
+    }
+    statement = _LATEST.where(ScanRow.scanner == scanner) if scanner else _LATEST
+    return (await session.exec(statement, params=question)).first()
 
 
 async def save(session: AsyncSession, report: ImageReport, digest: str) -> None:

@@ -5,8 +5,10 @@ What the checks of its iterations found is in `store.iterations`, whose function
 
 import re
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, update
+import sqlalchemy
+from sqlalchemy import bindparam, delete, update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
@@ -15,18 +17,16 @@ from models.columns import storable
 from models.content import ContentManifest, Track
 from models.errors import NotAllowed, NotFound
 from models.lifecycle import CLOSED_STAGES, DORMANT_STAGES, Snapshot, Stage, Turn
-from models.publishers import PublisherProfile
 from models.tables import ProductRow, PublisherRow, SubmissionRow
 from policies import words
-from store import contents, publishers
-from store.database import insert_new
+from store import contents
+from store.database import insert_new, table_of
 from store.iterations import (
     Examined,
     accepted_findings,
     approved_before,
     findings,
     iterations,
-    live_release,
     previous_iteration,
     save_iteration,
 )
@@ -42,11 +42,10 @@ __all__ = (
     "findings",
     "forget",
     "get",
+    "gist",
     "iterations",
-    "live_release",
     "numbered",
     "previous_iteration",
-    "profile_of",
     "queue",
     "save_iteration",
     "trail",
@@ -58,6 +57,34 @@ _UNTAKEN = (
 )
 #: what waits in nobody's queue
 _ENDED = CLOSED_STAGES | DORMANT_STAGES
+
+_SUBMISSION, _PRODUCT, _PUBLISHER = table_of(SubmissionRow), table_of(ProductRow), table_of(PublisherRow)
+_NUMBER = update(_SUBMISSION).where(_SUBMISSION.c.id == bindparam("of"), _SUBMISSION.c.number.is_(None))
+_GIST: Any = (
+    sqlalchemy.select(
+        _SUBMISSION.c.id,
+        _SUBMISSION.c.product,
+        _SUBMISSION.c.publisher,
+        _SUBMISSION.c.number,
+        _SUBMISSION.c.track,
+        _PRODUCT.c.release,
+        _PUBLISHER.c.profile,
+    )
+    .join(_PRODUCT, _PRODUCT.c.id == _SUBMISSION.c.product)
+    .join(_PUBLISHER, _PUBLISHER.c.id == _SUBMISSION.c.publisher)
+    .where(_SUBMISSION.c.id == bindparam("submission"))
+)
+
+
+class Gist(NamedTuple):
+    id: str
+    product: str
+    publisher: str
+    number: int | None
+    track: Track
+    #: digests: of the product's published release set, empty while there is none, and of the publisher's profile
+    live: str
+    profile: str
 
 
 async def create(
@@ -108,11 +135,7 @@ async def forget(session: AsyncSession, submission: str) -> bool:
 
 async def numbered(session: AsyncSession, submission: str, number: int) -> None:
     """The product's process has numbered it. The first number stays."""
-    await session.exec(
-        update(SubmissionRow)
-        .where(col(SubmissionRow.id) == submission, col(SubmissionRow.number).is_(None))
-        .values(number=number)
-    )
+    await session.exec(_NUMBER, params={"of": submission, "number": number})
 
 
 async def get(session: AsyncSession, submission: str) -> SubmissionView:
@@ -121,6 +144,14 @@ async def get(session: AsyncSession, submission: str) -> SubmissionView:
     if found is None:
         raise NotFound(f"There is no submission {submission}.")
     return await _whole(session, *found)
+
+
+async def gist(session: AsyncSession, submission: str) -> Gist:
+    """What the checks ask of a submission, without what earlier ones have found. Errors: NotFound."""
+    found = (await session.exec(_GIST, params={"submission": submission})).first()
+    if found is None:
+        raise NotFound(f"There is no submission {submission}.")
+    return Gist(*found)
 
 
 async def find(session: AsyncSession, words_: str) -> SubmissionView:
@@ -180,12 +211,6 @@ async def queue(
     )
     rows = await session.exec(ordered.offset((page - 1) * size).limit(size))
     return Page(items=tuple(_view(*found) for found in rows.all()), total=total, page=page, size=size)
-
-
-async def profile_of(session: AsyncSession, submission: SubmissionView) -> PublisherProfile | None:
-    """The profile in force of the publisher."""
-    publisher = await publishers.get(session, submission.publisher)
-    return await publishers.profile(session, publisher.profile)
 
 
 def _joined() -> Select[SubmissionRow, ProductRow, PublisherRow]:

@@ -3,14 +3,28 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, bindparam, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.findings import Waiver, WaiverScope
 from models.recording import Entry
 from models.tables import SubmissionRow, WaiverRow
-from store.database import RowMissing, put_row
+from store.database import RowMissing, put_row, table_of
+
+_WAIVER = table_of(WaiverRow)
+_IN_FORCE = (
+    select(_WAIVER.c.waiver)
+    .where(
+        _WAIVER.c.withdrawn_at.is_(None),
+        _WAIVER.c.expires > bindparam("now"),
+        or_(
+            _WAIVER.c.product == bindparam("product"),
+            and_(_WAIVER.c.publisher == bindparam("publisher"), _WAIVER.c.scope != WaiverScope.PRODUCT),
+        ),
+    )
+    .order_by(_WAIVER.c.granted_at, _WAIVER.c.digest)
+)
 
 
 async def take(
@@ -53,16 +67,5 @@ async def in_force(session: AsyncSession, product: str, publisher: str, now: dat
 
     Whether one applies to a finding is the policy's question (scope and subject).
     """
-    rows = await session.exec(
-        select(WaiverRow)
-        .where(
-            col(WaiverRow.withdrawn_at).is_(None),
-            col(WaiverRow.expires) > now,
-            or_(
-                col(WaiverRow.product) == product,
-                and_(col(WaiverRow.publisher) == publisher, col(WaiverRow.scope) != WaiverScope.PRODUCT),
-            ),
-        )
-        .order_by(col(WaiverRow.granted_at), col(WaiverRow.digest))
-    )
-    return [Waiver.model_validate(row.waiver) for row in rows.all()]
+    of = {"product": product, "publisher": publisher, "now": now}
+    return [Waiver.model_validate(waiver) for waiver in (await session.exec(_IN_FORCE, params=of)).all()]

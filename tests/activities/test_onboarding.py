@@ -155,7 +155,7 @@ async def test_a_listing_edit_brings_no_images(wharf: Wharf) -> None:
 
 async def _live(wharf: Wharf) -> str:
     async with wharf.database.session() as session:
-        return await submissions.live_release(session, wharf.house.product)
+        return (await submissions.gist(session, wharf.house.submission)).live
 
 
 async def test_a_registry_that_is_down_is_tried_again_not_held_against_the_publisher(

@@ -241,10 +241,10 @@ async def test_an_approval_that_was_undone_is_none(database: Database) -> None:
 async def test_the_live_release_is_that_of_the_published_product(database: Database) -> None:
     house = await harbour(database)
     async with database.session() as session:
-        assert await submissions.live_release(session, house.product) == ""
+        assert (await submissions.gist(session, house.submission)).live == ""
     await house.product_records(2, ListingStatus.PUBLISHED)
     async with database.session() as session:
-        assert await submissions.live_release(session, house.product) == RELEASE
+        assert (await submissions.gist(session, house.submission)).live == RELEASE
         assert (await products.of_submission(session, house.submission)).id == house.product
 
 
