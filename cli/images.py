@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -35,6 +36,14 @@ class Place:
         return self.repository.startswith(_LOCAL)
 
 
+class Looked(NamedTuple):
+    """`reference` is the tag or digest that was looked at, `digest` what it points to: an index, or the only image."""
+
+    reference: str
+    digest: str
+    reports: list[ImageReport]
+
+
 def place_of(image: str) -> Place:
     """`host/name:tag`, `host/name@sha256:...`, `oci:FOLDER:TAG`, `archive:FILE[:TAG]`. No reference: empty."""
     repository, at, digest = image.rpartition("@")
@@ -55,8 +64,8 @@ async def scan_all(
     policy: HubPolicy,
     advisories: AdvisoryStore,
     access: Access | None,
-) -> tuple[str, list[ImageReport]]:
-    """The digest that the reference points to, and a report for each platform. Nothing is left but the scanner's cache.
+) -> Looked:
+    """What the reference points to, and a report for each platform. Nothing is left but the scanner's cache.
 
     Errors: PUBLISHERS_ERRORS, ToolFailed.
     """
@@ -80,7 +89,7 @@ async def scan_all(
             tier = await resolve_tier(source, "", place.repository, [reference], policy.limits)
             for image in _chosen(tier.tags[0].platforms, platform):
                 reports.append(await _scan_one(source, image, work, scanner, policy))
-    return tier.tags[0].digest, reports
+    return Looked(reference, tier.tags[0].digest, reports)
 
 
 async def _only_tag(source: Source, place: Place) -> str:

@@ -100,9 +100,9 @@ async def scan(
         complaints.print("Bring some in: wharfinger advisories import PATH|URL")
     place = place_of(image)
     access = Access(username, password) if username or password else None
-    digest, reports = await scan_all(place, platform, settings, policy, advisories, access)
+    reference, digest, reports = await scan_all(place, platform, settings, policy, advisories, access)
     reports = await _told(reports, settings, advisories, policy.severity)
-    names = frozenset({image, place.repository, f"{place.repository}:{place.reference}"})
+    names = frozenset({image, place.repository, f"{place.repository}:{reference}"})
     scanned = only(
         with_statements(
             Scanned(image, digest, tuple(reports)),
