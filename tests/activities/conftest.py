@@ -11,7 +11,7 @@ from store.secrets import Vault, new_key
 from tests.activities.wharf import Wharf, open_wharf
 from tests.parts.databases import database, database_url, postgresql, sqlite_template  # noqa: F401
 from tests.parts.leaks import nothing_leaks  # noqa: F401
-from tests.parts.servers import registry_server  # noqa: F401
+from tests.parts.servers import registry_server, temporal, temporal_client  # noqa: F401
 
 
 @pytest.fixture
