@@ -29,8 +29,8 @@ _STAGES = {
     word: place
     for place, words in enumerate(
         (
-            ("dev", "nightly", "snapshot", "next", "ea"),
-            ("alpha",),
+            # HAProxy's ranges begin with an alpha0 that it never had, below its dev1
+            ("dev", "nightly", "snapshot", "next", "ea", "alpha"),
             ("beta", "preview", "milestone", "pre"),
             ("rc", "cr", "candidate"),
         )
