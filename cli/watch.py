@@ -18,11 +18,9 @@ from store import people, watch_views
 from store.database import Database
 from store.watch_views import ExposureView
 
-app = typer.Typer(help="Published products under watch: clocks, batches of advisories, the security team's queue.")
+app = typer.Typer(help="Published products under watch: clocks, updates of advisories, mass changes.")
 
 Batch = Annotated[str, typer.Argument(help="Id of the update, as `wharfinger watch` shows it.")]
-#: lines of the queue that a terminal shows
-_MOST_SHOWN = 100
 
 
 @app.callback(invoke_without_command=True)
@@ -118,33 +116,6 @@ def _clocked(view: ExposureView, clock: Clock | None) -> ExposureView:
 
 def _urgency(view: ExposureView) -> tuple[bool, float]:
     return view.due is None, view.due.timestamp() if view.due else 0.0
-
-
-@app.command()
-@runs
-async def queue(
-    actor: MaybeActor = "",
-    size: Annotated[int, typer.Option(min=1, help="How many at most.")] = _MOST_SHOWN,
-    json_: Json = False,
-) -> None:
-    """Vulnerabilities without a class, which the security team gives them: no clock runs before."""
-    async with open_database(load_settings()) as database, database.session() as session:
-        if actor:
-            person = await people.get(session, actor)
-            if not await people.roles_of(session, person.id):
-                raise NotAllowed("The queue is for the hub's staff.")
-        found = await watch_views.unclassed(session, size)
-    if json_:
-        write_json(found)
-        return
-    table(
-        "To class",
-        ("vulnerability", "package", "products", "since"),
-        ((one.vulnerability, one.package, one.products, one.since) for one in found),
-        "Nothing waits for a class.",
-    )
-    if found:
-        console.print("\nGive one its class: wharfinger vulnerabilities class ID critical|major|minor", markup=False)
 
 
 @app.command()

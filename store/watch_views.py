@@ -35,15 +35,6 @@ class ExposureView(View):
     due: datetime | None = None
 
 
-class UnclassedView(View):
-    """A vulnerability without a class, and how many published products have it."""
-
-    vulnerability: str
-    package: str
-    products: int
-    since: datetime
-
-
 class BatchView(View):
     id: str
     status: BatchStatus
@@ -145,20 +136,3 @@ async def exposures_of(session: AsyncSession, product: str) -> list[ExposureView
         for row in (await session.exec(statement)).all()
     ]
     return sorted(views, key=lambda view: list(Severity).index(view.severity))
-
-
-async def unclassed(session: AsyncSession, limit: int) -> list[UnclassedView]:
-    """What waits for the security team, what most products have first."""
-    products = func.count(func.distinct(ExposureRow.product))
-    since = func.min(ExposureRow.since)
-    statement = (
-        select(ExposureRow.vulnerability, ExposureRow.package, products, since)
-        .where(col(ExposureRow.severity) == Severity.UNKNOWN, col(ExposureRow.closed_at).is_(None))
-        .group_by(col(ExposureRow.vulnerability), col(ExposureRow.package))
-        .order_by(products.desc(), since, col(ExposureRow.vulnerability))
-        .limit(limit)
-    )
-    return [
-        UnclassedView(vulnerability=id_, package=package, products=count, since=first)
-        for id_, package, count, first in (await session.exec(statement)).all()
-    ]

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from sqlmodel import select
 
 from models.findings import Severity
@@ -120,7 +119,7 @@ async def test_the_security_team_is_asked_for_classes_within_its_working_days(da
     assert notice.tally == "1 of unknown class"
     text = render(notice).text
     assert text.startswith("It is your turn (the security team's), by Wednesday 4 March 2026")
-    assert "wharfinger watch queue --as sec@hub.example" in text
+    assert "wharfinger vulnerabilities class CVE critical --reason REASON --as sec@hub.example" in text
 
 
 async def test_a_role_that_nobody_has_is_shown_by_the_log(database: Database) -> None:
@@ -206,16 +205,3 @@ async def test_what_is_open_in_a_product_by_weight(database: Database) -> None:
     async with database.session() as session:
         found = await watch_views.exposures_of(session, house.product)
     assert [view.severity for view in found] == [Severity.CRITICAL, Severity.MAJOR, Severity.UNKNOWN]
-
-
-@pytest.mark.parametrize(("limit", "expected"), [(10, ["CVE-2026-1", "CVE-2026-2"]), (1, ["CVE-2026-1"])])
-async def test_the_queue_has_what_waits_for_a_class_each_once(
-    database: Database, limit: int, expected: list[str]
-) -> None:
-    house = await harbour(database)
-    unknown = {"severity": Severity.UNKNOWN}
-    await exposed(house, {}, unknown, unknown | {"since": MONDAY + DAY}, unknown | {"closed_at": MONDAY})
-    async with database.session() as session:
-        found = await watch_views.unclassed(session, limit)
-    assert [view.vulnerability for view in found] == expected
-    assert found[0].products == 1
