@@ -19,6 +19,7 @@ VERBS = {
     "submission": ("submit", "resubmit", "decide", "withdraw", "queue"),
     "status": ("status",),
     "scan": ("scan",),
+    "report": ("report",),
     "gc": ("gc",),
 }
 #: modules of cli/ whose `app` is mounted under their own name

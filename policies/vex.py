@@ -79,26 +79,27 @@ def is_about(statement: VexStatement, vulnerability: Sequence[str], purl: str, s
     return not packages or any(_covers(said, purl) for said in packages)
 
 
-def statements_of(
-    waivers: Iterable[Waiver], products_of: Mapping[str, Sequence[str]], names: Mapping[str, str]
-) -> Iterator[VexStatement]:
+def statements_of(waivers: Iterable[Waiver], products_of: Mapping[str, Sequence[str]]) -> Iterator[VexStatement]:
     """Waivers of vulnerabilities as statements; those of other findings say nothing in VEX.
 
-    `products_of` are what a document calls a waiver's subject; `names` are the authors by id.
+    `products_of` are what a document calls a waiver's subject. Who granted it stays the hub's own matter.
     """
     for waiver in waivers:
         if (parts := parts_of(waiver.finding)) and (products := products_of.get(waiver.subject)):
-            vulnerability, package = parts
-            yield VexStatement(
-                vulnerability=vulnerability,
-                products=tuple(products),
-                components=(package,) if package.startswith("pkg:") else (),
-                state=waiver.state,
-                justification=waiver.justification,
-                words=waiver.evidence,
-                author=names.get(waiver.owner, ""),
-                expires=waiver.expires,
-            )
+            yield statement_of(waiver, parts[0], products, parts[1])
+
+
+def statement_of(waiver: Waiver, vulnerability: str, products: Sequence[str], package: str) -> VexStatement:
+    """What a waiver says of a package's vulnerability in these products."""
+    return VexStatement(
+        vulnerability=vulnerability,
+        products=tuple(products),
+        components=(package,) if package.startswith("pkg:") else (),
+        state=waiver.state,
+        justification=waiver.justification,
+        words=waiver.evidence,
+        expires=waiver.expires,
+    )
 
 
 def parts_of(key: str) -> tuple[str, str] | None:

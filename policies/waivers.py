@@ -53,6 +53,20 @@ def apply_waivers(
     return tuple(_with_status(finding, waived, accepted) for finding in findings)
 
 
+def of_image(
+    waivers: Iterable[Waiver], *, product: str, release: ReleaseSet | None, image: str, now: datetime
+) -> dict[str, Waiver]:
+    """The waivers in force that reach one image, by the finding's key; of several the one that lasts longest."""
+    covers = _Coverage(product, release)
+    found: dict[str, Waiver] = {}
+    for waiver in waivers:
+        if waiver.expires > now and covers.all_of((image,), (waiver,)):
+            known = found.get(waiver.finding)
+            if known is None or known.expires < waiver.expires:
+                found[waiver.finding] = waiver
+    return found
+
+
 def _with_status(finding: Finding, waived: Collection[str], accepted: Collection[str]) -> Finding:
     if finding.key in waived:
         return finding.model_copy(update={"status": FindingStatus.WAIVED})

@@ -69,3 +69,13 @@ async def in_force(session: AsyncSession, product: str, publisher: str, now: dat
     """
     of = {"product": product, "publisher": publisher, "now": now}
     return [Waiver.model_validate(waiver) for waiver in (await session.exec(_IN_FORCE, params=of)).all()]
+
+
+async def of_product(session: AsyncSession, product: str) -> list[WaiverRow]:
+    """Every waiver that was ever in force for a product, expired and withdrawn ones too; the latest first."""
+    rows = await session.exec(
+        select(WaiverRow)
+        .where(WaiverRow.product == product)
+        .order_by(col(WaiverRow.granted_at).desc(), col(WaiverRow.digest), col(WaiverRow.submission))
+    )
+    return list(rows.all())
