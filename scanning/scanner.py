@@ -104,7 +104,7 @@ class Scanner:
     def _report(self, image: Image, seen: LayersSeen, said: trivy.Report, version: str) -> ImageReport:
         listing = trivy.read_report(said, _named(seen.os_release))
         system = listing.system
-        components = merged(listing.components, seen.packages, system)
+        components = merged(listing.components, seen.packages, system, seen.binaries)
         facts = facts_of(image, _with_secrets(seen.layers, listing.secrets), system.name, system.version)
         snapshot, vulnerabilities = self._match(components, facts)
         return ImageReport(

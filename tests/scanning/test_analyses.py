@@ -34,7 +34,7 @@ from tests.scanning.images import (
     zstandard_,
 )
 
-OPENSSL = b"\x7fELF" + bytes(5_000) + b"\0OpenSSL 3.0.9 30 May 2023\0" + bytes(5_000)
+OPENSSL = b"\x7fELF" + bytes(5_000) + b'\0OpenSSL 3.0.9 30 May 2023\0OPENSSLDIR: "/usr/lib/ssl"\0' + bytes(5_000)
 
 
 def look(
@@ -63,6 +63,7 @@ def test_what_was_kept_says_the_same_as_reading_the_layers_again(tmp_path: Path)
     analyses = Analyses(tmp_path / "kept", "1")
     first = look(layout, analyses)
     assert {one.package.kind for one in first.packages} == {"deb", "apk", "npm", "maven", "pypi"}
+    assert [(one.identified.product, one.removed) for one in first.binaries] == [("openssl", True)]
     assert first.layers[0].folders
     said: list[str] = []
     assert look(layout, analyses, said) == first == look(layout, None)
