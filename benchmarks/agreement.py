@@ -12,22 +12,21 @@ import asyncio
 import json
 import subprocess
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import trivy_db
+from benchmarks.agreement_causes import Answers, Records, Statement, cause_of, first_fix
 from benchmarks.agreement_images import bounds_of, samples
 from benchmarks.figures import note, show
 from models.policy import ImageLimits, SeverityClasses
-from models.scans import ComponentState, ImageReport
+from models.scans import Component, ComponentState, ImageReport, Vulnerability
 from scanning import exports, trivy
 from scanning.advisories import AdvisoryStore
 from scanning.scanner import Scanner
-from scanning.version_keys import InvalidVersion
-from scanning.versions import compare
 
 PLATFORM = "linux/amd64"
 ECOSYSTEMS = ("deb", "apk", "pypi", "npm", "go")
@@ -38,18 +37,6 @@ _NOT_READ = frozenset({"pypi-2024.osv.jsonl.gz"})
 _SECONDS = 600.0
 #: trivy's types of results -> ours
 _TYPES = {"debian": "deb", "alpine": "apk", "python-pkg": "pypi", "node-pkg": "npm", "gobinary": "go"}
-_ORDERS = {"deb": "Debian", "apk": "Alpine", "pypi": "PyPI", "npm": "npm", "go": "Go"}
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Statement:
-    """That a package of a layer has a vulnerability."""
-
-    ecosystem: str
-    package: str
-    version: str
-    id: str
-    layer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +50,56 @@ class Difference:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """trivy's statement: the fixes of all branches, and other names of the vulnerability."""
+
+    statement: Statement
+    fixes: str
+    names: frozenset[str]
+
+
 @dataclass
 class Compared:
     """Of one image: statements that are the same, by ecosystem, and the differences."""
 
     image: str
+    records: Records
     agreed: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
+    def add(self, report: ImageReport, theirs: Iterable[Said]) -> None:
+        """Both scanners' answers."""
+        gone = {_place(one) for one in report.components if one.state is ComponentState.REMOVED}
+        left: dict[Statement, list[Said]] = defaultdict(list)
+        for said in theirs:
+            left[replace(said.statement, id="")].append(said)
+        for one in report.vulnerabilities:
+            statement = Statement(_kind(one.purl), one.component, one.version, one.id, one.layer)
+            about = left[replace(statement, id="")]
+            same = [said for said in about if _is_same(said, one)]
+            about[:] = [said for said in about if said not in same]
+            if not same:
+                self._differs(statement, one.fixed_version, None, is_gone=_place(one) in gone)
+            elif one.fixed_version in {first_fix(statement, said.fixes) for said in same}:
+                self.agreed[statement.ecosystem] += 1
+            else:
+                self._differs(statement, one.fixed_version, " | ".join(said.fixes for said in same))
+        for said in (said for about in left.values() for said in about):
+            self._differs(said.statement, None, said.fixes)
 
-def compared(image: str, report: ImageReport, theirs: Mapping[Statement, str]) -> Compared:
-    """Both scanners' answers for one image."""
-    found = Compared(image)
-    gone = {
-        (component.purl, component.version, component.layer)
-        for component in report.components
-        if component.state is ComponentState.REMOVED
-    }
-    left = dict(theirs)
-    for one in report.vulnerabilities:
-        ecosystem = _kind(one.purl)
-        said = [
-            statement
-            for id_ in (one.id, *one.aliases)
-            if (statement := Statement(ecosystem, one.component, one.version, id_, one.layer)) in left
-        ]
-        fixes = [left.pop(statement) for statement in said]
-        statement = Statement(ecosystem, one.component, one.version, one.id, one.layer)
-        if not fixes:
-            cause = "removed" if (one.purl, one.version, one.layer) in gone else _cause(statement, theirs=False)
-            found.differences.append(Difference(image, statement, one.fixed_version, None, cause))
-        elif one.fixed_version in {_first_fix(statement, fix) for fix in fixes}:
-            found.agreed[ecosystem] += 1
-        else:
-            cause = "fix"
-            found.differences.append(Difference(image, statement, one.fixed_version, " | ".join(fixes), cause))
-    for statement, fix in left.items():
-        found.differences.append(Difference(image, statement, None, fix, _cause(statement, theirs=True)))
-    return found
+    def _differs(self, statement: Statement, ours: str | None, theirs: str | None, is_gone: bool = False) -> None:
+        cause = "removed" if is_gone else cause_of(self.records.case(Answers(statement, ours, theirs)))
+        self.differences.append(Difference(self.image, statement, ours, theirs, cause))
 
 
-def _cause(statement: Statement, *, theirs: bool) -> str:
-    return "unexplained"
+def _is_same(said: Said, one: Vulnerability) -> bool:
+    """By its id, or by that of the record where one of the two knows no better name."""
+    return said.statement.id in (one.id, *one.aliases) or one.id in said.names
 
 
-def _first_fix(statement: Statement, listed: str) -> str:
-    """trivy names the fixes of all branches, `2.2.24, 3.1.12, 3.2.4`: the first one that is an upgrade."""
-    order = _ORDERS[statement.ecosystem]
-    later: list[str] = []
-    for fix in listed.split(", "):
-        try:
-            if compare(order, fix, statement.version) > 0 and not (later and compare(order, later[0], fix) < 0):
-                later = [fix]
-        except InvalidVersion:
-            continue
-    return later[0] if later else ""
+def _place(one: Component | Vulnerability) -> tuple[str, str, str]:
+    return one.purl, one.version, one.layer
 
 
 def _kind(purl: str) -> str:
@@ -125,12 +107,8 @@ def _kind(purl: str) -> str:
     return "go" if kind == "golang" else kind
 
 
-def statements_of(report: Any) -> dict[Statement, str]:
-    """Of trivy's report, with the fixes that it names."""
-    return dict(_statements(report))
-
-
-def _statements(report: Any) -> Iterator[tuple[Statement, str]]:
+def statements_of(report: Any) -> Iterator[Said]:
+    """Of trivy's report."""
     for result in report.get("Results") or ():
         for one in result.get("Vulnerabilities") or ():
             statement = Statement(
@@ -140,7 +118,7 @@ def _statements(report: Any) -> Iterator[tuple[Statement, str]]:
                 one["VulnerabilityID"],
                 one["Layer"]["DiffID"],
             )
-            yield statement, one.get("FixedVersion") or ""
+            yield Said(statement, one.get("FixedVersion") or "", frozenset(one.get("VendorIDs") or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +126,17 @@ class Pair:
     """Both scanners, with the same advisories; everything they write is below `folder`."""
 
     folder: Path
+    records: Records
 
-    def teach(self, records: Iterable[Any]) -> int:
-        """Errors: those of an import."""
-        said = list(records)
-        trivy_db.write(self._cache, said)
-        export = self.folder / "same.jsonl"
-        export.write_text("".join(json.dumps(record) + "\n" for record in said))
-        return self._advisories.import_from(export).total
+    @classmethod
+    def taught(cls, folder: Path, records: list[Any]) -> "Pair":
+        """Both know these records of OSV."""
+        pair = cls(folder, Records.of(records))
+        trivy_db.write(pair._cache, records)
+        export = folder / "same.jsonl"
+        export.write_text("".join(json.dumps(record) + "\n" for record in records))
+        pair._advisories.import_from(export)
+        return pair
 
     async def compare(self, image: str, layout: Path, platform: str = PLATFORM) -> Compared:
         """A layout of one image."""
@@ -169,7 +150,9 @@ class Pair:
         )
         report = await scanner.scan(layout, platform, lambda _: None)
         said = await asyncio.to_thread(self._trivy, layout)
-        return compared(image, report, statements_of(said))
+        found = Compared(image, self.records)
+        found.add(report, statements_of(said))
+        return found
 
     @property
     def _advisories(self) -> AdvisoryStore:
@@ -193,8 +176,8 @@ async def run(advisories: Path, layouts: Path | None, seed: int, target: Path | 
         folder.chmod(0o711)  # trivy runs as nobody where we are root
         files = [advisories] if advisories.is_file() else sorted(advisories.glob("*.gz"))
         records = [record for file in files if file.name not in _NOT_READ for record in exports.records(file)]
-        pair = Pair(folder)
-        note(f"{pair.teach(records):,} advisories in both")
+        pair = Pair.taught(folder, records)
+        note(f"{len(records):,} advisories in both")
         found: list[Compared] = []
         for name, layout in _images(folder / "layouts", records, layouts, seed):
             found.append(await pair.compare(name, layout))

@@ -119,7 +119,9 @@ def _add(found: dict[str, dict[str, Any]], id_: str, entry: Mapping[str, Any], n
     vulnerable = list(_constraints(entry))
     patched = [bound for kind, bound in _events(entry) if kind == "fixed"]
     said = found.setdefault(id_, {"VendorIDs": [], "VulnerableVersions": [], "PatchedVersions": []})
-    said["VendorIDs"] += [name for name in names if name != id_ and name not in said["VendorIDs"]]
+    said["VendorIDs"] += [
+        name for name in names if not name.startswith("CVE-") and name not in (id_, *said["VendorIDs"])
+    ]
     said["VulnerableVersions"] += [one for one in vulnerable if one not in said["VulnerableVersions"]]
     said["PatchedVersions"] += [one for one in patched if one not in said["PatchedVersions"]]
 

@@ -5,7 +5,8 @@ unknown ecosystems and NuGet's releases wrongly, and a tuple compares Debian's v
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,31 @@ def base_of(ecosystem: str) -> str:
 def version_key(ecosystem: str, version: str) -> Any:
     """What orders versions of the ecosystem; comparable with keys of the same ecosystem. Errors: InvalidVersion."""
     return _key(base_of(ecosystem), version)
+
+
+class Standing(StrEnum):
+    """What an answer about versions of an ecosystem rests on."""
+
+    #: its rules, compared with its own tool and with another scanner
+    COMPARED = "compared"
+    #: its rules, not compared with another scanner
+    NOT_COMPARED = "not compared"
+    #: numbers and words, as its rules are not known here
+    GUESSED = "guessed"
+    #: nothing: the version cannot be read, and counts as affected only where it is listed or every version is
+    UNREADABLE = "unreadable"
+
+
+def standing_of(ecosystem: str, version: str) -> Standing:
+    """How far the answer about this version can be trusted."""
+    base = base_of(ecosystem)
+    try:
+        _key(base, version)
+    except InvalidVersion:
+        return Standing.UNREADABLE
+    if base not in _READERS:
+        return Standing.GUESSED
+    return Standing.COMPARED if base in _COMPARED else Standing.NOT_COMPARED
 
 
 def is_spelt_one_way(ecosystem: str) -> bool:
@@ -164,8 +190,13 @@ def semver_key(version: str) -> tuple[Any, ...]:
         raise ValueError(version)
     if not match["before"]:
         return _numbers(match["numbers"]), (1,)
-    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in match["before"].split("."))
-    return _numbers(match["numbers"]), (0, parts)
+    return _numbers(match["numbers"]), (0, tuple(_identifiers(match["before"])))
+
+
+def _identifiers(text: str) -> Iterator[tuple[int, int, str]]:
+    """Numbers by value and before words."""
+    for part in text.strip().split("."):
+        yield (0, int(part), "") if part.isdigit() else (1, 0, part)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -188,6 +219,24 @@ def go_key(version: str) -> tuple[Any, ...]:
     if match := _GO_RELEASE.fullmatch(said):
         return semver_key(f"{match[1]}-{match[2]}.{match[3]}")
     return semver_key(said.removeprefix("go"))
+
+
+_BUILD = re.compile(r"\+(.+)")
+
+
+def build_key(version: str) -> tuple[Any, ...]:
+    """Semver, but that a build is a version of its own (Dart's pub, Julia): 1.0.0 is older than 1.0.0+1."""
+    found = _BUILD.search(version)
+    return semver_key(version), tuple(_identifiers(found[1])) if found else ()
+
+
+_REVISION_OF_BITNAMI = re.compile(r"(.+)-([0-9]+)")
+
+
+def bitnami_key(version: str) -> tuple[Any, ...]:
+    """Semver, but that a number behind the dash is the revision of a package: 1.2.3 is older than 1.2.3-4."""
+    revised = _REVISION_OF_BITNAMI.fullmatch(version)
+    return semver_key(revised[1] if revised else version), int(revised[2]) if revised else -1
 
 
 def nuget_key(version: str) -> tuple[Any, ...]:
@@ -242,6 +291,8 @@ def generic_key(version: str) -> tuple[Any, ...]:
     return (*parts, (0,))
 
 
+#: what docs/agreement.md has figures of
+_COMPARED = frozenset({"Debian", "Alpine", "PyPI", "npm", "Go"})
 _READERS: dict[str, Callable[[str], Any]] = {
     "PyPI": PythonVersion,
     "Maven": maven_key,
@@ -253,7 +304,11 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(
         ("Alpine", "Wolfi", "Chainguard", "MinimOS", "Alpaquita", "BellSoft Hardened Containers"), alpine_key
     ),
-    **dict.fromkeys(("npm", "crates.io", "Hex", "Pub", "SwiftURL", "GitHub Actions", "Bitnami", "Julia"), semver_key),
+    "Bitnami": bitnami_key,
+    **dict.fromkeys(("Pub", "Julia"), build_key),
+    **dict.fromkeys(
+        ("npm", "crates.io", "Hex", "SwiftURL", "GitHub Actions", "ConanCenter", "Kubernetes", "VSCode"), semver_key
+    ),
     **dict.fromkeys(
         (
             "Red Hat",
