@@ -32,8 +32,8 @@ _LARGEST_EXPORT = 32 * 2**30
 #: records of one file; all of OSV has less than a million
 _MOST_RECORDS = 5_000_000
 _GZIP = b"\x1f\x8b"
-#: nanoseconds within which a file may be written again and bear the same time
-_RACY = 2_000_000_000
+#: nanoseconds within which a file may be written again and bear the same time: clocks of file systems tick slowly
+_RACY = 200_000_000
 #: another version of the reader reads everything again: it is part of every stamp
 _READER = b"1"
 #: what a file raises that is damaged, or a zip that is encrypted (RuntimeError) or packed in a way not known here
@@ -134,9 +134,10 @@ def _of_file(path: Path) -> Container:
 def _version_of(path: Path) -> str:
     """Empty for a file so young that it may be written again without a change of its time."""
     told = path.stat()
-    if time.time_ns() - told.st_mtime_ns < _RACY:
+    if time.time_ns() - told.st_ctime_ns < _RACY:
         return ""
-    return f"{_READER.decode()}-{told.st_ino}-{told.st_size}-{told.st_mtime_ns}"
+    # the time of the last write can be set to anything: whoever unpacks or copies does so
+    return f"{_READER.decode()}-{told.st_ino}-{told.st_size}-{told.st_mtime_ns}-{told.st_ctime_ns}"
 
 
 def _entries_of(path: Path) -> Iterator[Entry]:
