@@ -30,6 +30,7 @@ NOUNS = (
     "advisories",
     "vulnerabilities",
     "bases",
+    "waivers",
     "watch",
     "mail",
     "policy",
