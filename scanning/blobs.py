@@ -18,6 +18,8 @@ from models.policy import ImageLimits
 _CHUNK = 2**18
 #: a small layer may compress as well as it can: 1 KiB of zeros is no bomb
 _HARMLESS = 32 * 2**20
+#: packages that all layers of an image together may name: of 5,000, each of a hundred layers may name all anew
+_MOST_PACKAGES = 1_000_000
 #: memory that a zstd frame may ask for, bytes; `zstd --ultra` and container tools stay below
 _ZSTD_WINDOW = 2**27
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -37,6 +39,7 @@ class Budget:
     stop: threading.Event = field(default_factory=threading.Event)
     uncompressed: int = 0
     files: int = 0
+    packages: int = 0
 
     def takes(self, count: int) -> None:
         """Uncompressed bytes. Errors: ImageTooLarge."""
@@ -59,6 +62,12 @@ class Budget:
         self.files += count
         if self.files > self.limits.files:
             raise ImageTooLarge(f"The image has more than {self.limits.files:,} files, which is the hub's limit.")
+
+    def takes_packages(self, count: int) -> None:
+        """Packages that a layer names. Errors: ImageTooLarge."""
+        self.packages += count
+        if self.packages > _MOST_PACKAGES:
+            raise ImageTooLarge(f"The image names more than {_MOST_PACKAGES:,} packages.")
 
 
 class LayerStream:

@@ -61,19 +61,23 @@ class Contents:
     #: path -> fields
     os_releases: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    @property
+    def packages(self) -> int:
+        """How many it names."""
+        return sum(map(len, self.databases.values())) + sum(len(packages) for _, packages in self.hidden)
+
 
 def read(tar: TarReader, budget: Budget) -> Contents:
     """All of an archive but its digests and sizes. Errors: MalformedImage, ImageTooLarge; Stopped."""
-    reading = _Reading(tar)
+    reading = _Reading(tar, budget)
     for entry in tar:
-        budget.takes_files(1)
         reading.takes(entry)
     return reading.finished()
 
 
 class _Reading:
-    def __init__(self, tar: TarReader) -> None:
-        self._tar = tar
+    def __init__(self, tar: TarReader, budget: Budget) -> None:
+        self._tar, self._budget = tar, budget
         self._identifier = Identifier.load()
         self._found = Contents()
         self._folders: dict[str, int] = defaultdict(int)
@@ -87,6 +91,7 @@ class _Reading:
     def takes(self, entry: Entry) -> None:
         found = self._found
         found.entries += 1
+        self._budget.takes_files(1)
         if entry.is_folder or not entry.path:
             return
         folder, _, name = entry.path.rpartition("/")
@@ -154,8 +159,12 @@ class _Reading:
         if is_release:
             self._found.os_releases[path] = dict(_fields(content))
         if is_database:
-            self._found.databases[path] = packages_in(path, content)
+            packages = packages_in(path, content)
+            self._budget.takes_packages(len(packages))
+            self._found.databases[path] = packages
         if tells:
+            if len(self._owned) + content.count(b"\n") > self._budget.limits.files:
+                raise ImageTooLarge(f"The packages of a layer name more than {self._budget.limits.files:,} files.")
             self._owned.update(files_of(path, content))
         return True
 

@@ -71,6 +71,7 @@ def _known(layer: Layer, budget: Budget, analyses: Analyses | None) -> Contents 
         budget.takes(contents.uncompressed)
         budget.holds(layer.digest, layer.size, contents.uncompressed)
         budget.takes_files(contents.entries)
+        budget.takes_packages(contents.packages)
     return contents
 
 

@@ -16,6 +16,7 @@ from models.errors import ImageTooLarge, MalformedImage
 from models.images import LayerFacts
 from models.policy import ImageLimits
 from registry.building import ImageBuilder, tar_of
+from scanning.analyses import Analyses
 from scanning.blobs import Budget, Stopped
 from scanning.image import read_image
 from scanning.layers import LayersSeen, pass_over
@@ -25,12 +26,14 @@ from tests.scanning.images import (
     Files,
     changed,
     debian,
+    dpkg,
     gzipped,
     layout_of,
     member,
     plain,
     recompressed,
     tar_with,
+    wheel,
     zstandard_,
 )
 
@@ -369,3 +372,23 @@ def test_a_package_database_too_large_to_be_read_is_refused_and_not_passed_over(
     bomb = _headed(STATUS.encode(), size=b"%011o\0" % 2**30) + bytes(1024)
     with pytest.raises(ImageTooLarge, match=r"var/lib/dpkg/status has 1,073,741,824 bytes"):
         look(bomb, tmp_path)
+
+
+def test_an_image_that_names_packages_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanning.blobs._MOST_PACKAGES", 5)
+    builder = ImageBuilder().layer({STATUS: dpkg("a 1", "b 1", "c 1")}).layer({STATUS: dpkg("a 2", "b 2")})
+    assert len(look_at(layout_of(builder, tmp_path / "5")).packages) == 5
+    layout = layout_of(builder.layer(wheel("c", "1")), tmp_path / "6")
+    image, analyses = read_image(layout, "linux/amd64", ImageLimits()), Analyses(tmp_path / "kept", "1")
+    for _ in range(2):  # what was read before counts as well
+        with pytest.raises(ImageTooLarge, match="names more than 5 packages"):
+            pass_over(image, Budget(ImageLimits()), lambda _: None, analyses)
+
+
+def test_package_databases_that_name_files_without_end_are_refused(tmp_path: Path) -> None:
+    names = b"".join(b"/usr/%d\n" % number for number in range(60))
+    layers: Files = {"var/lib/dpkg/info/a.list": names, "var/lib/dpkg/info/b.list": names.replace(b"usr", b"opt")}
+    layout = layout_of(ImageBuilder().layer(layers), tmp_path / "layout")
+    with pytest.raises(ImageTooLarge, match="name more than 100 files"):
+        look_at(layout, files=100)
+    assert len(look_at(layout, files=120).layers) == 1
