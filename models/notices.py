@@ -84,6 +84,7 @@ class NoticeKind(StrEnum):
     CLASS_TO_GIVE = "class_to_give"
     MASS_CHANGE_TO_CONFIRM = "mass_change_to_confirm"
     MASS_CHANGE_DECIDED = "mass_change_decided"
+    ADVISORIES_UNREAD = "advisories_unread"
     # subscribers of the catalog
     SUBSCRIPTION_CONFIRM = "subscription_confirm"
     RELEASE_PUBLISHED = "release_published"
@@ -154,6 +155,7 @@ AUDIENCES: dict[NoticeKind, Audience] = {
     _K.CLASS_TO_GIVE: Audience.SECURITY,
     _K.MASS_CHANGE_TO_CONFIRM: Audience.SECURITY,
     _K.MASS_CHANGE_DECIDED: Audience.SECURITY,
+    _K.ADVISORIES_UNREAD: Audience.OPS,
     _K.SUBSCRIPTION_CONFIRM: Audience.SUBSCRIBERS,
     _K.RELEASE_PUBLISHED: Audience.SUBSCRIBERS,
     _K.VULNERABILITIES_PUBLISHED: Audience.SUBSCRIBERS,

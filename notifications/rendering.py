@@ -33,6 +33,7 @@ _OWN_TURNS: dict[Audience, str] = {
     Audience.SECOND_APPROVERS: "a second approver's",
     Audience.CERTIFIERS: "the certifiers'",
     Audience.SECURITY: "the security team's",
+    Audience.OPS: "the operators'",
 }
 
 

@@ -200,6 +200,9 @@ def of_news(lines: Iterable[NewsLine], by: datetime | None) -> Situation:
     return Situation("", _TURNS[Turn.PUBLISHER], next_, by)
 
 
+UNREAD_ADVISORIES = Situation("", "the operators'", "The operators mend the source or its address; it is asked again.")
+
+
 def of_unclassed(by: datetime | None) -> Situation:
     return Situation("", "the security team's", "The security team gives each a class; the clocks start then.", by)
 

@@ -69,6 +69,15 @@ async def ask_for_classes(
     return await _queue(session, "watch", N.CLASS_TO_GIVE, occasion, Circle(publisher=""), payload, at)
 
 
+async def tell_of_unread(session: AsyncSession, problem: str, at: datetime) -> int:
+    """Operators learn once a day that sources of advisories cannot be read: what is published is watched by what was
+    known before."""
+    payload = trail.situation_shown(words.UNREAD_ADVISORIES) | {"text": problem}
+    return await _queue(
+        session, "watch", N.ADVISORIES_UNREAD, f"unread-{at:%Y-%m-%d}", Circle(publisher=""), payload, at
+    )
+
+
 async def _queue(
     session: AsyncSession,
     subject: str,

@@ -129,6 +129,16 @@ async def test_a_role_that_nobody_has_is_shown_by_the_log(database: Database) ->
     assert [row.status for row in rows] == [NoticeStatus.GIVEN_UP]
 
 
+async def test_operators_learn_once_a_day_that_a_source_cannot_be_read(database: Database) -> None:
+    await staff(database, "ott@hub.example", Role.OPS)
+    async with database.transaction() as session:
+        for at, mails in ((MONDAY, 1), (MONDAY + DAY / 2, 0), (MONDAY + DAY, 1)):
+            assert await watch_notices.tell_of_unread(session, "osv.example: no route", at) == mails
+    [(notice, address, _), _] = await made(database, N.ADVISORIES_UNREAD)
+    assert (notice.text, address) == ("osv.example: no route", "ott@hub.example")
+    assert render(notice).text.startswith("It is your turn (the operators')")
+
+
 async def test_a_mass_change_is_recorded_once_with_the_words_of_who_decided(database: Database) -> None:
     house = await harbour(database)
     waits = Entry(event="waits", at=MONDAY, text="3 packages, 400 products.", notices=(N.MASS_CHANGE_TO_CONFIRM,))
