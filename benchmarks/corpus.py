@@ -87,7 +87,9 @@ def fetched(folder: Path, release: str, packages: list[str]) -> tuple[list[Path]
     subprocess.run(
         ["apt-get", *options, "-q", "download", *wanted], check=True, capture_output=True, cwd=debs, timeout=_SECONDS
     )
-    return sorted(debs.glob("*.deb")), [name for name in packages if name not in known]
+    # the folder may have others of an earlier time
+    kept = [deb for deb in sorted(debs.glob("*.deb")) if deb.name.partition("_")[0] in set(wanted)]
+    return kept, [name for name in packages if name not in known]
 
 
 def _apt(folder: Path, release: str) -> list[str]:

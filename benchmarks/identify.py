@@ -33,8 +33,9 @@ _CHUNK = 2**20
 _SECONDS = 900
 #: names by which syft calls the products
 _SYFT = {
-    "postgresql": "postgresql",
-    "httpd": "httpd",
+    "libphp": "php",
+    "php-cli": "php",
+    "php-fpm": "php",
     "java": "openjdk",
     "jdk": "openjdk",
     "jre": "openjdk",
