@@ -53,10 +53,11 @@ class Counts:
         if self.progress is not None:
             self.progress(self.read)
 
-    def skips(self, place: str, reason: str) -> None:
+    def skips(self, file: str, place: str, reason: str) -> None:
         self.skipped += 1
         if len(self.problems) < _MOST_NAMED:
-            text = "".join(sign for sign in f"{place}: {reason}" if sign.isprintable())
+            where = ", ".join(filter(None, (file, place)))
+            text = "".join(sign for sign in f"{where}: {reason}" if sign.isprintable())
             self.problems.append(text[:_LONGEST_REASON])
 
     def result(self, total: int) -> Imported:
@@ -78,7 +79,7 @@ def bring_in(change: Change, kind: SourceKind, location: str, container: Contain
         if entry.stamp and entry.stamp in seen:
             gone.discard(entry.stamp)
             counts.goes_on()
-        elif _read(change, kind, entry, counts) and entry.stamp:
+        elif _read(change, kind, container, entry, counts) and entry.stamp:
             fresh.add(entry.stamp)
     connection.executemany("DELETE FROM seen WHERE source = ? AND stamp = ?", [(source.key, stamp) for stamp in gone])
     connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", [(source.key, stamp) for stamp in fresh])
@@ -88,7 +89,7 @@ def bring_in(change: Change, kind: SourceKind, location: str, container: Contain
 def bring_in_some(change: Change, kind: SourceKind, container: Container, counts: Counts) -> None:
     """A few records of an export: what was seen of the rest stays so."""
     for entry in container.entries():
-        _read(change, kind, entry, counts)
+        _read(change, kind, container, entry, counts)
 
 
 def bring_in_scores(change: Change, found: Iterable[tuple[str, str, set[str]]], counts: Counts) -> None:
@@ -119,17 +120,17 @@ def scores_of(connection: sqlite3.Connection, cve: str) -> list[tuple[str, str]]
     return connection.execute("SELECT source, vector FROM score WHERE cve = ?", (cve,)).fetchall()
 
 
-def _read(change: Change, kind: SourceKind, entry: Entry, counts: Counts) -> bool:
+def _read(change: Change, kind: SourceKind, container: Container, entry: Entry, counts: Counts) -> bool:
     """Whether all of it could be read."""
     before = counts.skipped
     for record in entry.read():
         if isinstance(record, Unreadable):
-            counts.skips(entry.place, record.reason)
+            counts.skips(container.path.name, entry.place, record.reason)
         else:
             try:
                 _put(change, kind, record, counts)
             except osv.InvalidAdvisory as error:
-                counts.skips(entry.place, str(error))
+                counts.skips(container.path.name, entry.place, str(error))
         counts.goes_on()
     return counts.skipped == before
 

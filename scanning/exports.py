@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from models.errors import NotFound
 from scanning import zips
@@ -47,11 +47,10 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A record that is not read yet, or the few of one document."""
 
-    #: where it stands, for people
+    #: where in the container it stands, for people; empty where it is all of it
     place: str
     #: equal for equal content; empty when that is not known
     stamp: bytes
@@ -146,9 +145,9 @@ def _entries_of(path: Path) -> Iterator[Entry]:
             if path.name.endswith(".zip"):
                 entries = _of_zip(path, file)
             elif path.name.endswith((".jsonl", ".jsonl.gz")):
-                entries = _of_lines(path.name, file)
+                entries = _of_lines(file)
             else:
-                entries = _of_document(path.name, file)
+                entries = _of_document("", file)
             for count, entry in enumerate(entries):
                 if count == _MOST_RECORDS:
                     raise OSError(f"it has more than {_MOST_RECORDS:,} records")
@@ -157,11 +156,11 @@ def _entries_of(path: Path) -> Iterator[Entry]:
         raise NotFound(f"{path} cannot be read: {error}") from error
 
 
-def _of_lines(name: str, file: BinaryIO) -> Iterator[Entry]:
+def _of_lines(file: BinaryIO) -> Iterator[Entry]:
     number = 0
     while line := file.readline(_LARGEST):
         number += 1
-        place = f"{name}, line {number}"
+        place = f"line {number}"
         if len(line) == _LARGEST and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
                 line = file.readline(2**16)
@@ -178,8 +177,9 @@ def _of_zip(path: Path, file: BinaryIO) -> Iterator[Entry]:
             empty = False
             unpacked += member.size
             _check_size(unpacked)
-            stamp = _stamp(f"{member.name}\0{member.crc}\0{member.size}\0{member.packed}".encode())
-            yield Entry(f"{path.name}, {member.name}", stamp, partial(_of_member, path, file, member))
+            # its place in the archive moves with every change before it
+            stamp = _stamp(repr(member[:-1]).encode("utf-8", "surrogatepass"))
+            yield Entry(member.name, stamp, partial(_of_member, path, file, member))
     if empty:
         raise NotFound(f"There are no advisories in {path}: expected files that end with .json.")
 
@@ -219,9 +219,9 @@ def _of_document(place: str, file: Readable) -> Iterator[Entry]:
     try:
         for number, (found, text) in enumerate(objects_in(_Joined(head, file), _LARGEST), 1):
             stamp = _stamp(text.encode("utf-8", "surrogatepass"))
-            yield Entry(f"{place}, record {number}", stamp, partial(_one, found))
+            yield Entry(f"{place} record {number}".strip(), stamp, partial(_one, found))
     except (ValueError, RecursionError) as error:
-        yield Entry(f"{place}, after record {number}", b"", partial(_one, Unreadable(_words(error))))
+        yield Entry(f"{place} after record {number}".strip(), b"", partial(_one, Unreadable(_words(error))))
 
 
 @dataclass(slots=True)

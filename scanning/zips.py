@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zipfile import BadZipFile
 
 #: members of the largest archive that is read; OSV's largest has less than a million
@@ -27,8 +27,7 @@ _APART = 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """As the directory tells it; sizes in bytes."""
 
     name: str
@@ -105,15 +104,15 @@ def _entries(descriptor: int, directory: _Directory) -> Iterator[Member]:
         extras = names + fields[10]
         at = extras + fields[11] + fields[12]
         name = buffer[names:extras].decode("utf-8" if flags & 0x800 else "cp437", "replace")
-        told = _told_apart(buffer[extras : extras + fields[11]], size, packed, fields[16])
-        yield Member(name, flags, method, crc, told[1], told[0], told[2] + directory.before)
+        offset = fields[16]
+        if _APART in (size, packed, offset):
+            size, packed, offset = _told_apart(buffer[extras : extras + fields[11]], size, packed, offset)
+        yield Member(name, flags, method, crc, packed, size, offset + directory.before)
 
 
 def _told_apart(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
     """Size, packed size and offset, from the extra field of 64 bits where they do not fit."""
     values = [size, packed, offset]
-    if _APART not in values:
-        return size, packed, offset
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)
         if kind == 1:
