@@ -7,7 +7,15 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from pydantic_sarif.model import (  # type: ignore[import-untyped]
+    StaticAnalysisResultsFormatSarifVersion210JsonSchema,
+)
+from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from scanning.reports import Form, document, write
 from scanning.reports.scanned import Scanned
@@ -42,7 +50,6 @@ def test_the_schema_in_the_docs_is_that_of_the_reports() -> None:
 
 @EVERY
 def test_our_own_report_keeps_to_its_schema_and_is_complete(makes: Makes) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     said = read(makes, Form.JSON)
     validator = jsonschema.Draft202012Validator(document.schema(), format_checker=jsonschema.FormatChecker())
     assert list(validator.iter_errors(said)) == []
@@ -62,9 +69,7 @@ def test_our_own_report_keeps_to_its_schema_and_is_complete(makes: Makes) -> Non
 
 @EVERY
 def test_cyclonedx_is_valid(makes: Makes) -> None:
-    validation = pytest.importorskip("cyclonedx.validation.json")
-    schema = pytest.importorskip("cyclonedx.schema")
-    validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
     assert validator.validate_str(write(makes(), Form.CYCLONEDX).decode()) is None
     said = read(makes, Form.CYCLONEDX)
     refs = [component["bom-ref"] for component in (said["metadata"]["component"], *said["components"])]
@@ -128,11 +133,9 @@ def test_cyclonedx_says_of_a_vulnerability_what_it_affects_how_bad_it_is_and_wha
 
 @EVERY
 def test_spdx_is_valid(makes: Makes) -> None:
-    parser = pytest.importorskip("spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser")
-    validator = pytest.importorskip("spdx_tools.spdx.validation.document_validator")
     said = read(makes, Form.SPDX)
-    parsed = parser.JsonLikeDictParser().parse(said)
-    messages = validator.validate_full_spdx_document(parsed)
+    parsed = JsonLikeDictParser().parse(said)  # type: ignore[no-untyped-call]
+    messages = validate_full_spdx_document(parsed)
     assert [message.validation_message for message in messages] == []
 
 
@@ -157,9 +160,8 @@ def test_spdx_has_every_component_with_its_names_and_place() -> None:
 
 @EVERY
 def test_sarif_is_valid(makes: Makes) -> None:
-    model = pytest.importorskip("pydantic_sarif.model")
     said = read(makes, Form.SARIF)
-    model.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate(said)
+    StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate(said)
     (run,) = said["runs"]
     rules = run["tool"]["driver"]["rules"]
     for result in run["results"]:
