@@ -23,6 +23,8 @@ MOST_PATHS = 1_000
 OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
 #: bytes of an os-release that are read
 _LONGEST_RELEASE = 65_536
+#: bytes of the largest Java archive that is read, all of it at once; a whole application has about 100 MB
+_LARGEST_ARCHIVE = 128 * 2**20
 _SETUID = 0o6000
 _MARK, _OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
 _LICENCE = re.compile(r"(licen[cs]es?|copying|unlicense|eula)([._-].*)?", re.IGNORECASE)
@@ -151,9 +153,10 @@ class _Reading:
         is_release, is_database, tells = path in OS_RELEASES, reader_of(path) is not None, tells_of_files(path)
         if not (is_release or is_database or tells):
             return False
-        if size > LARGEST:
-            if path.lower().endswith(SUFFIXES):
+        if path.lower().endswith(SUFFIXES):
+            if size > _LARGEST_ARCHIVE:
                 return False
+        elif size > LARGEST:
             raise ImageTooLarge(f"{path} has {size:,} bytes; what tells of packages has {LARGEST:,} at most.")
         content = self._tar.content()
         if is_release:

@@ -1,8 +1,8 @@
 """Layers from strangers: facts or a clear error, never a crash, and never a file outside their own archive."""
 
-import contextlib
 import gzip
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,7 @@ from models.errors import ImageTooLarge, MalformedImage
 from models.images import LayerFacts
 from models.policy import ImageLimits
 from registry.building import ImageBuilder, tar_of
+from scanning import tars
 from scanning.analyses import Analyses
 from scanning.blobs import Budget, Stopped
 from scanning.image import read_image
@@ -28,9 +29,11 @@ from tests.scanning.images import (
     debian,
     dpkg,
     gzipped,
+    jar,
     layout_of,
     member,
     plain,
+    pom,
     recompressed,
     tar_with,
     wheel,
@@ -342,14 +345,17 @@ SEEDS = [
 ]
 
 
-@given(
+Changes = list[tuple[int, bytes]]
+
+damaged = given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 6 * BLOCK), st.binary(min_size=1, max_size=12)), max_size=4),
     st.booleans(),
 )
-def test_whatever_a_header_says_the_answer_is_entries_or_a_refusal(
-    seed: bytes, changes: list[tuple[int, bytes]], mend: bool
-) -> None:
+
+
+def with_changes(seed: bytes, changes: Changes, mend: bool) -> bytes:
+    """`mend` makes the checksums right again."""
     content = bytearray(seed)
     for place, value in changes:
         content[place : place + len(value)] = value
@@ -357,10 +363,44 @@ def test_whatever_a_header_says_the_answer_is_entries_or_a_refusal(
         if mend and any(content[header : header + BLOCK]):
             content[header + 148 : header + 156] = b" " * 8
             content[header + 148 : header + 156] = b"%06o\0 " % sum(content[header : header + BLOCK])
-    entries: list[Entry] = []
-    with contextlib.suppress(MalformedImage):
-        entries.extend(TarReader(Memory(bytes(content)), "A layer"))
-    assert all(".." not in entry.path.split("/") and entry.size >= 0 for entry in entries)
+    return bytes(content)
+
+
+def entries_of(content: bytes) -> list[Entry] | str:
+    """All of them, or why there are none."""
+    try:
+        return list(TarReader(Memory(content), "A layer"))
+    except MalformedImage as refusal:
+        return str(refusal)
+
+
+@damaged
+def test_whatever_a_header_says_the_answer_is_entries_or_a_refusal(seed: bytes, changes: Changes, mend: bool) -> None:
+    entries = entries_of(with_changes(seed, changes, mend))
+    if not isinstance(entries, str):
+        assert all(".." not in entry.path.split("/") and entry.size >= 0 for entry in entries)
+
+
+@damaged
+def test_the_short_way_of_a_plain_header_and_the_long_one_end_at_the_same_place(
+    seed: bytes, changes: Changes, mend: bool
+) -> None:
+    content = with_changes(seed, changes, mend)
+    short = entries_of(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tars, "_PLAIN", re.compile(rb"(?!)"))
+        patch.setattr(tars, "_ORDINARY", frozenset())
+        assert entries_of(content) == short
+
+
+@given(st.text(st.sampled_from("a./"), max_size=12))
+def test_a_path_has_the_parts_that_are_written_and_no_others(written: str) -> None:
+    entries = entries_of(tar_with(member(written or "x")))
+    parts = [part for part in (written or "x").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        assert "leads out of the image" in str(entries)
+    else:
+        assert [entry.path for entry in entries if isinstance(entry, Entry)] == ["/".join(parts)]
 
 
 def test_the_hostile_bytes_stay_the_same_when_they_are_not_compressed(tmp_path: Path) -> None:
@@ -392,3 +432,12 @@ def test_package_databases_that_name_files_without_end_are_refused(tmp_path: Pat
     with pytest.raises(ImageTooLarge, match="name more than 100 files"):
         look_at(layout, files=100)
     assert len(look_at(layout, files=120).layers) == 1
+
+
+def test_an_application_of_java_may_be_larger_than_any_package_database(tmp_path: Path) -> None:
+    archive = jar({"META-INF/maven/a/b/pom.properties": pom("a", "b", "1")})
+    for megabytes, names in ((66, ["a:b"]), (129, [])):
+        # what stands before an archive is no part of it: so do programs that begin with a shell script
+        builder = ImageBuilder().layer({"app.jar": bytes(megabytes * 2**20) + archive})
+        layout = layout_of(builder, tmp_path / str(megabytes))
+        assert [one.package.name for one in look_at(layout, decompression_ratio=2_000).packages] == names
