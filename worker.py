@@ -30,6 +30,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
+from activities.alarms import AlarmActivities
 from activities.examination import ExaminationActivities, Examiner
 from activities.lookout import Lookout
 from activities.mail import MailActivities
@@ -159,6 +160,7 @@ class Collaborators:
         self.mail = MailActivities(
             database, policy, smtp_server(settings), mail_desk(settings), settings.sender_address
         )
+        self.alarms = AlarmActivities(database)
         self.mass_changes = MassChangeActivities(database, policy)
         self.reconciling = ReconcileActivities(client, database, blobs, HandingOver(client, policy))
 
@@ -177,6 +179,7 @@ class Collaborators:
             self.reconciling.archive,
             self.mass_changes.watch_terms,
             self.mass_changes.record_mass_change,
+            self.alarms.advisories_unread,
         ]
 
     def heavy(self) -> list[Any]:

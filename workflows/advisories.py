@@ -9,6 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
+    from activities.alarms import AlarmActivities
     from activities.watching import WatchActivities
     from models.addresses import mass_change_address
     from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder, MassChangeStart, SyncDone, Watched
@@ -31,6 +32,8 @@ class AdvisoryWorkflow:
         self._show("importing what has changed")
         synced = await workflow.execute_activity_method(WatchActivities.sync_advisories, **options.SYNC)
         self._watched = self._watched.model_copy(update={"synced": synced})
+        if synced.problem:
+            await workflow.execute_activity_method(AlarmActivities.advisories_unread, synced.problem, **options.RECORD)
         for _ in range(_MOST_BATCHES):
             self._show("matching it with what is published")
             batch = await workflow.execute_activity_method(WatchActivities.rematch, **options.REMATCH)

@@ -73,7 +73,9 @@ class MassChangeWorkflow(told_by(MassChangeSnapshot, *MASS_CHANGE_COMMANDS)):  #
         timeout = max(moment - workflow.now(), timedelta(seconds=1)) if moment else None
         try:
             await workflow.wait_condition(
-                lambda: bool(self.inbox) or self._beside.has_failed(), timeout=timeout, timeout_summary="reminder"
+                lambda: bool(self.inbox) or self._may_begin_anew() or self._beside.has_failed(),
+                timeout=timeout,
+                timeout_summary="reminder",
             )
         except TimeoutError:
             return True

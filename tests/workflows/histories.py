@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from workflows.sandbox import RUNNER
 
 #: histories of this major version of the stories: those of older ones are kept beside it
-FOLDER = Path(__file__).resolve().parent.parent / "histories" / "2"
+FOLDER = Path(__file__).resolve().parent.parent / "histories" / "3"
 
 #: how a test names the path that it walks
 MARK = re.compile(r"@pytest\.mark\.history\(\"([\w-]+)\"\)")

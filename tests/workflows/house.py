@@ -20,6 +20,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
+from activities.alarms import AlarmActivities
 from activities.examination import ExaminationActivities, Examiner
 from activities.mass_changes import MassChangeActivities
 from activities.onboarding import OnboardingActivities
@@ -190,6 +191,7 @@ class House:
             self.reconciling.archive,
             mass_changes.watch_terms,
             mass_changes.record_mass_change,
+            AlarmActivities(self.database).advisories_unread,
         ]
         moderation = Worker(
             self.client,

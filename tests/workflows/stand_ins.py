@@ -206,6 +206,8 @@ class Lookout:
 
     client: Client
     database: Database
+    #: why a source cannot be read
+    problem: str = ""
     failures: deque[Exception] = field(default_factory=deque)
     #: batch -> product -> what is new of it; those that nobody has been told of yet
     batches: dict[AdvisoryBatch, dict[str, tuple[ExposureChange, ...]]] = field(default_factory=dict)
@@ -220,6 +222,7 @@ class Lookout:
 
     def reset(self) -> None:
         """Nothing was ever said."""
+        self.problem = ""
         for kept in (self.failures, self.batches, self.told, self.dismissed, self.digests, self._waiting):
             kept.clear()
         self.outdated.clear()
@@ -233,7 +236,7 @@ class Lookout:
     async def sync_advisories(self) -> SyncDone:
         if self.failures:
             raise self.failures.popleft()
-        return SyncDone(added=1, total=1, mark=1)
+        return SyncDone(added=1, total=1, mark=1, problem=self.problem)
 
     @activity.defn
     async def rematch(self) -> AdvisoryBatch:

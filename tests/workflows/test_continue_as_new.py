@@ -13,15 +13,19 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.servers import TemporalServer
 from models import commands as c
+from models.addresses import new_id
+from models.findings import Severity
 from models.lifecycle import Stage, Turn
 from models.products import ListingStatus
 from models.publishers import ApplicationStatus
+from models.watching import BatchStatus, ChangeKind, Clock
 from store.database import Database
 from tests.parts.presence import needs
 from tests.workflows import histories
 from tests.workflows.conftest import opened
 from tests.workflows.house import STORIES, House
 from tests.workflows.people import Process, meet, refused
+from tests.workflows.test_watch import change
 from workflows.search_attributes import REGISTRY
 
 pytestmark = [pytest.mark.system, needs("temporal")]
@@ -136,6 +140,51 @@ async def test_a_product_keeps_numbers_queue_hold_and_what_is_open(impatient_hou
     published = [order.submission for order in house.quay.published]
     assert (published.count(case.id), published.count(queued.id)) == (1, 1)
     await replayed(house, product)
+
+
+async def test_a_product_keeps_its_clocks_and_what_it_was_told(impatient_house: House) -> None:
+    house = impatient_house
+    case = await house.submits(house.manifest("1.0", "Watched Crane"))
+    await case.reaches(Stage.READY)
+    product = await house.product_of(case)
+    await house.moderator.tells(case, c.Approve)
+    await case.ends()
+    await product.becomes(lambda now: now.status is ListingStatus.PUBLISHED)
+    first = await run_of(product)
+    id_ = product.address.removeprefix("product/")
+    for number in range(20):
+        await house.lookout.tell(id_, f"batch-{number}", (change(f"CVE-{number}"), change("CVE-all", Severity.MAJOR)))
+        await product.becomes(lambda now: now.critical == number + 1)  # noqa: B023 - awaited within the round
+    await meet(lambda: _is_anew(product, first), "the history is not begun anew")
+    now = await product.becomes(lambda now: now.critical == 20)
+    clocks: list[Clock] = await product.handle.query("clocks", result_type=list[Clock])
+    assert len(clocks) == 21
+    assert (now.major, now.mend_by) == (1, clocks[0].due)
+    await house.lookout.tell(id_, "batch-3", (change("CVE-3", kind=ChangeKind.RETRACTED),))
+    await house.lookout.tell(id_, "batch-new", (change("CVE-4", kind=ChangeKind.RETRACTED),))
+    after = await product.becomes(lambda now: now.critical != 20)
+    assert (after.critical, after.revision) == (19, now.revision + 1), "told before the new beginning is told"
+    await replayed(house, product)
+
+
+async def test_a_mass_change_waits_over_a_new_beginning(impatient_house: House) -> None:
+    house = impatient_house
+    batch = new_id()
+    house.lookout.says(batch, {}, mass=True)
+    await house.watches()
+    waits = house.mass_change(batch)
+    first = await run_of(waits)
+    for number in range(16):
+        await house.moderator.signals(waits, c.Confirm, id=f"confirm-{number}")
+        await waits.becomes(lambda now: now.revision == number + 2)  # noqa: B023 - awaited within the round
+        await waits.recorded()
+    await meet(lambda: _is_anew(waits, first), "the history is not begun anew")
+    now = await waits.snapshot()
+    assert (now.status, now.remind_at is not None) == (BatchStatus.WAITING, True)
+    await house.security.tells(waits, c.Confirm)
+    await waits.becomes(lambda now: now.status is BatchStatus.TOLD)
+    assert [event.event for event in await waits.trail()].count("waits") == 1
+    await replayed(house, waits)
 
 
 async def test_a_publisher_keeps_its_application_and_its_reminder(impatient_house: House) -> None:

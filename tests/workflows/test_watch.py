@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import select
 from temporalio.testing import WorkflowEnvironment
 
+from activities import options
 from models import commands as c
 from models.addresses import new_id
 from models.findings import Severity
@@ -200,7 +201,8 @@ async def test_a_major_one_that_becomes_critical_is_due_earlier_and_one_of_no_cl
     await tells(house, product, change("CVE-2", kind=ChangeKind.ESCALATED))
     await product.becomes(lambda now: now.critical == 2)
     await time_skipping.sleep(74 * HOUR)
-    assert (await product.becomes(lambda now: now.status is S.HOLD)).reason.startswith("2 vulnerabilities were")
+    held = await product.becomes(lambda now: now.status is S.HOLD)
+    assert (held.by_clock, held.critical, held.major) == (True, 2, 0)
 
 
 @pytest.mark.history("told-twice")
@@ -289,6 +291,16 @@ async def test_a_mass_change_that_is_declined_is_told_to_nobody(house: House) ->
     assert trail["confirm"].startswith("confirm is for: security")
 
 
+async def test_the_night_gives_way_to_what_publishers_push_and_is_as_fair_as_the_day() -> None:
+    night, day = options.rescan("pub")["priority"], options.scan("pub")["priority"]
+    assert night.priority_key is not None
+    assert day.priority_key is not None
+    assert night.priority_key > day.priority_key
+    assert night.fairness_key == day.fairness_key == "pub"
+    for watched in (options.SYNC, options.REMATCH, options.TELL, options.DIGEST, options.rescan("pub")):
+        assert watched["heartbeat_timeout"] < watched["start_to_close_timeout"], "nothing is stuck"
+
+
 # --- what runs on schedules ---------------------------------------------------------------------------------------
 
 
@@ -303,6 +315,19 @@ async def test_a_source_that_is_away_delays_the_watch_and_the_next_product_is_to
     assert (watched.products, watched.changes, watched.told) == (3, 4, ("first", "second"))
     await one.becomes(lambda now: now.critical == 2)
     await other.becomes(lambda now: now.critical == 2)
+
+
+@pytest.mark.history("advisories-unread")
+async def test_operators_are_told_of_a_source_that_cannot_be_read_and_the_watch_goes_on(house: House) -> None:
+    _, product = await published(house)
+    house.lookout.problem = "osv.example: no route"
+    for batch in ("first", "second"):
+        house.lookout.says(batch, {id_of(product): (change(f"CVE-{batch}"),)})
+        watched = await house.watches()
+        assert (watched.synced.problem, watched.told) == ("osv.example: no route", (batch,))
+    async with house.database.session() as session:
+        rows = (await session.exec(select(NoticeRow).where(NoticeRow.kind == NoticeKind.ADVISORIES_UNREAD))).all()
+    assert [row.payload["text"] for row in rows] == ["osv.example: no route"], "once a day"
 
 
 @pytest.mark.history("digest")
