@@ -216,12 +216,16 @@ async def put_row(
 
 
 async def put_rows(
-    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], key: Sequence[str]
+    session: AsyncSession,
+    table: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    key: Sequence[str],
+    keep: Sequence[str] = (),
 ) -> None:
     """Insert the rows, or replace those with the same key: one statement for any number, all of the same columns."""
     if not rows:
         return
-    changed = tuple(name for name in rows[0] if name not in key)
+    changed = tuple(name for name in rows[0] if name not in key and name not in keep)
     statement = _put(session.get_bind().dialect.name, table_of(table), tuple(key), changed)
     await session.exec(statement, params=[dict(row) for row in rows])
 

@@ -33,13 +33,16 @@ from models.watching import ChangeKind
 from policies.exposures import Hit, Standing, compared, exposure_key, standing_of, waived
 from store import waivers
 from store.blobs import Blobs
-from store.database import put_rows
+from store.spreading import spread
 from store.watching import in_parts
 
 #: a vulnerability and a package
 Pair = tuple[str, str]
 
 _key = cache(exposure_key)
+
+#: how long an exposure has stood, by what, and whether it was told, is as it was when only its weight changes
+_SINCE = ("batch", "since", "notified_at")
 
 
 class Matter(NamedTuple):
@@ -123,27 +126,17 @@ async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dis
     hits = await _hits(session, scope, known)
     now = await _without_waived(session, hits, known, dispensed)
     before = await _open(session, scope)
-    changes: list[dict[str, Any]] = []
-    exposures: list[dict[str, Any]] = []
-    closed: list[Matter] = []
-    for matter in sorted(now.keys() | before.keys()):
+    outcome = _Outcome(batch, dispensed.now)
+    for matter in now.keys() | before.keys():
         row, old = before.get(matter, (None, None))
         new = now.get(matter)
-        if old == new:
-            continue
-        if kind := compared(old, new):
-            changes.append(_change(batch, matter, kind, old, new))
-        if new is None:
-            closed.append(matter)
-        else:
-            exposures.append(_exposure(batch, matter, new, row, dispensed.now))
-    await put_rows(session, ExposureRow, exposures, ("product", "key"))
-    await _close(session, closed, batch, dispensed.now)
-    await put_rows(session, BatchChangeRow, changes, ("batch", "product", "key"))
+        if old != new:
+            outcome.note(matter, row, old, new)
+    await outcome.write(session)
     if scope.products:
         settled = col(WatchedProductRow.product).in_(scope.products)
         await session.exec(update(WatchedProductRow).where(settled).values(stale=False))
-    return len(changes)
+    return outcome.changed
 
 
 async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[tuple[str, Hit]]]:
@@ -271,45 +264,64 @@ def _standing(row: ExposureRow) -> Standing:
     return Standing(row.severity, row.fixed_version, row.inherited, row.exploited, row.versions, row.url)
 
 
-def _change(batch: str, matter: Matter, kind: ChangeKind, old: Standing | None, new: Standing | None) -> dict[str, Any]:
-    present = new or old
-    return {
-        "batch": batch,
-        "product": matter.product,
-        "key": _key(matter.vulnerability, matter.package),
-        "kind": kind,
-        "severity": present.severity if present else Severity.UNKNOWN,
-        "was": old.severity if old else None,
-        "told_at": None,
-        "mailed_at": None,
-    }
+class _Outcome:
+    """What a settlement writes. What is the same for many products is one statement, and not one row after the other:
+    a single advisory may concern every product of the hub."""
 
+    def __init__(self, batch: str, now: datetime) -> None:
+        self.batch, self.now, self.changed = batch, now, 0
+        #: (vulnerability, package, standing) -> products: of what is new, and of what stood already
+        self._new: dict[tuple[str, str, Standing], list[str]] = defaultdict(list)
+        self._other: dict[tuple[str, str, Standing], list[str]] = defaultdict(list)
+        self._gone: dict[str, list[str]] = defaultdict(list)
+        self._changes: dict[tuple[str, ChangeKind, Severity, Severity | None], list[str]] = defaultdict(list)
 
-def _exposure(batch: str, matter: Matter, new: Standing, row: ExposureRow | None, now: datetime) -> dict[str, Any]:
-    return {
-        "product": matter.product,
-        "key": _key(matter.vulnerability, matter.package),
-        "vulnerability": matter.vulnerability,
-        "package": matter.package,
-        **new._asdict(),
-        "batch": row.batch if row else batch,
-        "since": row.since if row else now,
-        "notified_at": row.notified_at if row else None,
-        "closed_at": None,
-    }
+    def note(self, matter: Matter, row: ExposureRow | None, old: Standing | None, new: Standing | None) -> None:
+        key = _key(matter.vulnerability, matter.package)
+        if kind := compared(old, new):
+            present = new or old
+            severity = present.severity if present else Severity.UNKNOWN
+            self._changes[key, kind, severity, old.severity if old else None].append(matter.product)
+            self.changed += 1
+        if new is None:
+            self._gone[key].append(matter.product)
+        else:
+            noted = self._other if row else self._new
+            noted[matter.vulnerability, matter.package, new].append(matter.product)
 
+    async def write(self, session: AsyncSession) -> None:
+        for noted, keep in ((self._new, ()), (self._other, _SINCE)):
+            groups = [(products, self._exposure(*standing)) for standing, products in noted.items()]
+            await spread(session, ExposureRow, groups, ("product", "key"), keep)
+        for key, products in self._gone.items():
+            for some in in_parts(products):
+                gone = (col(ExposureRow.key) == key, col(ExposureRow.product).in_(some))
+                await session.exec(update(ExposureRow).where(*gone).values(closed_at=self.now))
+        changes = [(products, self._change(*change)) for change, products in self._changes.items()]
+        await spread(session, BatchChangeRow, changes, ("batch", "product", "key"))
 
-async def _close(session: AsyncSession, closed: Iterable[Matter], batch: str, now: datetime) -> None:
-    by_key: dict[str, list[str]] = defaultdict(list)
-    for matter in closed:
-        by_key[_key(matter.vulnerability, matter.package)].append(matter.product)
-    for key, products in by_key.items():
-        for some in in_parts(products):
-            await session.exec(
-                update(ExposureRow)
-                .where(col(ExposureRow.key) == key, col(ExposureRow.product).in_(some))
-                .values(closed_at=now)
-            )
+    def _exposure(self, vulnerability: str, package: str, standing: Standing) -> dict[str, Any]:
+        return {
+            "key": _key(vulnerability, package),
+            "vulnerability": vulnerability,
+            "package": package,
+            **standing._asdict(),
+            "batch": self.batch,
+            "since": self.now,
+            "notified_at": None,
+            "closed_at": None,
+        }
+
+    def _change(self, key: str, kind: ChangeKind, severity: Severity, was: Severity | None) -> dict[str, Any]:
+        return {
+            "batch": self.batch,
+            "key": key,
+            "kind": kind,
+            "severity": severity,
+            "was": was,
+            "told_at": None,
+            "mailed_at": None,
+        }
 
 
 async def _all(session: AsyncSession, statement: Any, condition: ColumnElement[bool]) -> Sequence[WaiverRow]:

@@ -1,5 +1,6 @@
 """The watch: what a batch of advisories finds, and what it does not find twice."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,28 @@ async def test_what_was_published_before_there_was_a_watch_is_taken_in(tower: Wa
     batch = await tower.rematches()
     assert batch.products == 1
     assert await tower.changes(batch, tower.house.product) == {"CVE-2026-0001": "new"}
+
+
+async def test_many_products_are_settled_as_each_of_them_would_be(tower: Watchtower) -> None:
+    """One statement writes what is the same for many."""
+    named = [await tower.product(f"product-{number}") for number in range(7)]
+    for product in named:
+        await tower.publishes(product, DJANGO)
+    told: dict[str, datetime] = {}
+    for changes, kind, open_now in (
+        ({"vector": MAJOR}, "new", True),
+        ({"vector": CRITICAL}, "escalated", True),
+        ({"vector": CRITICAL, "fixed": "3.0"}, "retracted", False),
+        ({"vector": MAJOR}, "new", True),
+    ):
+        tower.says(advisory("CVE-2026-0001", "django", **changes))
+        batch = await tower.rematches()
+        assert batch.products == 7
+        for product in named:
+            assert await tower.changes(batch, product) == {"CVE-2026-0001": kind}
+            row = (await tower.exposures(product, closed=True))["CVE-2026-0001"]
+            assert (row.closed_at is None) is open_now
+            # an escalation is no new exposure; one that comes back is
+            assert (row.since == told.get(product)) is (kind != "new")
+            told[product] = row.since
+        await tower.end(batch)
