@@ -64,9 +64,12 @@ _DISTRIBUTIONS = {
 _KINDS = {
     "deb": ("deb", ""),
     "apk": ("apk", ""),
+    "rpm": ("rpm", ""),
     "pypi": ("pypi", "PyPI"),
     "npm": ("npm", "npm"),
     "maven": ("maven", "Maven"),
+    "golang": ("golang", "Go"),
+    "cargo": ("cargo", "crates.io"),
 }
 #: what trivy does not list, so that our own pass does
 _OURS = frozenset({"maven"})

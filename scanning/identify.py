@@ -5,7 +5,7 @@ costs little, and what stands around them is held against all signatures at once
 
 >>> identifier = Identifier.load()
 >>> if identifier.wants(path, size, head):          # head: the first HEAD bytes, or all of a smaller file
-...     found = identifier.identify(path, chunks)   # chunks: all of the file, head included, in pieces of any size
+...     bits = identifier.look(path, chunks)        # chunks: all of the file, head included, in pieces of any size
 """
 
 import re
@@ -16,6 +16,8 @@ from functools import cache
 from itertools import islice
 from typing import Self
 
+from scanning.binaries import BuildInformation
+from scanning.package_files import Package
 from scanning.signature_files import Pattern, Signature, signatures
 from scanning.texts import decoded
 
@@ -61,6 +63,14 @@ class ShippedBinary:
     removed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """What a file's bits tell: what it is, and the packages that Go and Rust compiled into it."""
+
+    identified: tuple[Identified, ...]
+    packages: tuple[Package, ...]
+
+
 class Identifier:
     """Of a set of signatures. Has no state of its own: any number of threads may use one."""
 
@@ -80,6 +90,12 @@ class Identifier:
         if head.startswith(_MAGIC):
             return True
         return size <= _LARGEST_TEXT and path.rpartition("/")[2] in self._texts and b"\0" not in head
+
+    def look(self, path: str, chunks: Iterable[bytes]) -> Bits:
+        """All that a file's bits tell, in one pass over it."""
+        information = BuildInformation()
+        identified = self.identify(path, information.passing(chunks))
+        return Bits(identified, information.packages())
 
     def identify(self, path: str, chunks: Iterable[bytes]) -> tuple[Identified, ...]:
         """What a file is and what it has inside; each product and version once, in the order of their names."""

@@ -20,7 +20,7 @@ _SOURCE = re.compile(r"(\S+)(?: \(([^)]+)\))?$")
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """`kind` is deb, apk, pypi, npm or maven."""
+    """`kind` is deb, apk, rpm, pypi, npm, maven, golang or cargo."""
 
     kind: str
     name: str
@@ -58,10 +58,11 @@ def packages_in(path: str, content: bytes) -> tuple[Package, ...]:
     reader = reader_of(path)
     if reader is None:
         return ()
-    return tuple(_cleaned(package) for package in reader(content) if package.name and package.version)
+    return tuple(cleaned(package) for package in reader(content) if package.name and package.version)
 
 
-def _cleaned(package: Package) -> Package:
+def cleaned(package: Package) -> Package:
+    """Fit for a report, whatever the image says."""
     return Package(
         package.kind,
         clean(package.name),

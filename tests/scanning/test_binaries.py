@@ -1,160 +1,167 @@
-"""Binaries in layers: each is found once, under whatever name, and belongs to the package that brought it."""
+"""Packages that compilers wrote into binaries: the lists of Go and Rust as trivy reads them, and nonsense instead."""
 
-import tarfile
+import json
+import struct
+import subprocess
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from models.policy import ImageLimits
-from models.scans import ComponentState
-from registry.building import ImageBuilder
-from scanning.analyses import Analyses
-from scanning.blobs import Budget
-from scanning.identify import ShippedBinary
-from scanning.image import read_image
-from scanning.layers import pass_over
-from tests.parts.presence import needs
-from tests.scanning.conftest import Laboratory
-from tests.scanning.images import APK, STATUS, Files, apk, debian, dpkg, layout_of, marks, member, shop, tar_with
+from scanning.binaries import BuildInformation
+from scanning.identify import Identifier
+from scanning.package_files import Package
+from tests.parts.presence import needs, program
 
-INFO = "var/lib/dpkg/info"
-
-
-def openssl(version: str = "3.0.9") -> bytes:
-    """As libcrypto has it, among much else."""
-    date = {"3.0.9": "30 May 2023", "3.0.11": "19 Sep 2023"}[version]
-    told = f"\0OpenSSL {version} {date}\0{version}\0".encode(), b'OPENSSLDIR: "/usr/lib/ssl"\0'
-    return b"\x7fELF" + bytes(300_000).join((b"", *told, b""))
-
-
-def look(builder: ImageBuilder, folder: Path) -> list[ShippedBinary]:
-    """Read, and found in what was kept: both say the same."""
-    layout = layout_of(builder, folder / "layout")
-    limits = ImageLimits()
-    image, analyses = read_image(layout, "linux/amd64", limits), Analyses(folder / "kept", "1")
-    seen = [pass_over(image, Budget(limits), lambda _: None, analyses) for _ in range(2)]
-    assert seen[0] == seen[1]
-    return list(seen[0].binaries)
-
-
-def told(found: list[ShippedBinary]) -> list[tuple[str, str, str, bool]]:
-    return [(one.identified.product, one.identified.version, one.identified.path, one.removed) for one in found]
-
-
-def test_a_binary_is_found_under_any_name_and_at_its_layer(tmp_path: Path) -> None:
-    builder = ImageBuilder().layer(debian()).layer({"opt/thing/engine.bin": openssl()}, "COPY")
-    found = look(builder, tmp_path)
-    assert told(found) == [("openssl", "3.0.9", "opt/thing/engine.bin", False)]
-    assert found[0].layer == read_image(tmp_path / "layout", "linux/amd64", ImageLimits()).layers[1].diff_id
-
-
-def test_text_that_speaks_of_a_product_is_no_binary(tmp_path: Path) -> None:
-    assert look(ImageBuilder().layer({"README": openssl().replace(b"\x7fELF", b"Read")}), tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        marks("opt/libcrypto.so"),
-        marks("opt"),
-        {"opt/.wh..wh..opq": b"", "opt/new": b"x"},
-        {"opt/libcrypto.so": b"\x7fELF of something else"},
-        {"opt": b"a file in the place of the folder"},
-    ],
+SENTINEL = bytes(range(16))
+MODULES = (
+    "path\texample.org/shop\nmod\texample.org/shop\tv1.2.0\th1:x=\ndep\tgolang.org/x/net\tv0.1.0\th1:x=\n"
+    "dep\texample.org/old\tv1.0.0\n=>\texample.org/new\tv2.0.0\th1:x=\ndep\texample.org/here\tv1.0.0\n=>\t./here\t\n"
+    "build\t-compiler=gc\n"
 )
-def test_a_binary_that_a_later_layer_deletes_or_replaces_still_ships(tmp_path: Path, files: Files) -> None:
-    builder = ImageBuilder().layer({"opt/libcrypto.so": openssl()}).layer(files)
-    assert told(look(builder, tmp_path)) == [("openssl", "3.0.9", "opt/libcrypto.so", True)]
 
 
-def test_a_binary_that_is_replaced_by_another_version_is_both(tmp_path: Path) -> None:
-    builder = ImageBuilder().layer({"opt/x": openssl()}).layer({"opt/x": openssl("3.0.11")})
-    assert told(look(builder, tmp_path)) == [
-        ("openssl", "3.0.9", "opt/x", True),
-        ("openssl", "3.0.11", "opt/x", False),
+def go(modules: str = MODULES, version: str = "go1.21.5 X:boringcrypto", flags: int = 2) -> bytes:
+    """A binary as Go's linker makes it: its note in the beginning, its list somewhere in the data."""
+    said = SENTINEL + modules.encode() + SENTINEL
+    block = b"\xff Go buildinf:" + bytes((8, flags)) + bytes(16) + sized(version.encode()) + sized(said)
+    return b"\x7fELF\2\1\1" + bytes(3_000) + b"\4\0\0\0Go\0\0" + bytes(90_000) + block + bytes(5_000)
+
+
+def sized(text: bytes) -> bytes:
+    length, number = b"", len(text)
+    while number > 127:
+        length, number = length + bytes((number & 127 | 128,)), number >> 7
+    return length + bytes((number,)) + text
+
+
+def rust(content: bytes, *, wide: bool = True, order: str = "<") -> bytes:
+    """A binary of sections: code, cargo-auditable's list, the names of the sections; then their table."""
+    names = b"\0.text\0.dep-v0\0.shstrtab\0"
+    head = 64 if wide else 52
+    sections = [(0, b""), (1, bytes(20_000)), (7, content), (15, names)]
+    entry = struct.Struct(order + ("II4Q2I2Q" if wide else "10I"))
+    body, table = b"", b""
+    for name, data in sections:
+        table += entry.pack(name, 1, 0, 0, head + len(body), len(data), 0, 0, 1, 0)
+        body += data
+    form = order + ("2HI3QI6H" if wide else "2HI3II6H")
+    begin = b"\x7fELF" + bytes((2 if wide else 1, 1 if order == "<" else 2, 1)) + bytes(9)
+    begin += struct.pack(form, 3, 62, 1, 0, 0, head + len(body), 0, head, 0, 0, entry.size, len(sections), 3)
+    return begin + body + table
+
+
+def auditable(*packages: dict[str, object]) -> bytes:
+    return zlib.compress(json.dumps({"packages": packages, "format": 1}).encode())
+
+
+CRATES = auditable(
+    {"name": "shop", "version": "0.1.0", "source": "local", "dependencies": [1], "root": True},
+    {"name": "serde", "version": "1.0.193", "source": "crates.io"},
+    {"name": "cc", "version": "1.0.83", "source": "crates.io", "kind": "build"},
+)
+
+
+def packages(content: bytes, size: int = 4_096) -> list[str]:
+    information = BuildInformation()
+    passed = b"".join(information.passing(content[place : place + size] for place in range(0, len(content), size)))
+    assert passed == content
+    return [f"{package.kind} {package.name} {package.version}" for package in information.packages()]
+
+
+@pytest.mark.parametrize("size", [10, 4_096, 10**9])
+def test_go_lists_its_own_version_and_modules_and_what_replaced_them(size: int) -> None:
+    assert packages(go(), size) == [
+        "golang stdlib v1.21.5",
+        "golang example.org/shop v1.2.0",
+        "golang golang.org/x/net v0.1.0",
+        "golang example.org/new v2.0.0",
     ]
 
 
-def test_a_binary_that_its_own_archive_holds_twice_ships_twice(tmp_path: Path) -> None:
-    first = tar_with(member("opt/x"), content={"opt/x": openssl()})
-    second = tar_with(member("opt/x"), content={"opt/x": openssl("3.0.11")})
-    end = 512 + -(-len(openssl()) // 512) * 512
-    assert told(look(ImageBuilder().raw_layer(first[:end] + second), tmp_path)) == [
-        ("openssl", "3.0.9", "opt/x", True),
-        ("openssl", "3.0.11", "opt/x", False),
-    ]
+def test_a_main_module_without_a_version_is_no_package() -> None:
+    assert packages(go("mod\texample.org/shop\t(devel)\n")) == ["golang stdlib v1.21.5"]
 
 
-def test_links_are_other_names_and_not_other_binaries(tmp_path: Path) -> None:
-    links = tar_with(
-        member("opt/x"),
-        member("opt/hard", tarfile.LNKTYPE, "opt/x"),
-        member("opt/soft", tarfile.SYMTYPE, "x"),
-        content={"opt/x": openssl()},
-    )
-    builder = ImageBuilder().raw_layer(links)
-    assert told(look(builder, tmp_path / "1")) == [("openssl", "3.0.9", "opt/x", False)]
-    # it is there as long as one of its names is
-    builder.whiteout(["opt/x"])
-    assert told(look(builder, tmp_path / "2")) == [("openssl", "3.0.9", "opt/x", False)]
-    builder.whiteout(["opt/hard"])
-    assert told(look(builder, tmp_path / "3")) == [("openssl", "3.0.9", "opt/x", True)]
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_rust_lists_what_runs_and_not_what_was_only_needed_to_build_it(wide: bool, order: str) -> None:
+    assert packages(rust(CRATES, wide=wide, order=order)) == ["cargo shop 0.1.0", "cargo serde 1.0.193"]
 
 
-def packaged(path: str, content: bytes) -> Files:
-    """A file that dpkg has brought."""
-    listed = f"/.\n/usr\n/usr/lib\n/{path}\n".encode()
-    return {path: content, STATUS: dpkg("libssl3 3.0.9-1 openssl"), f"{INFO}/libssl3:amd64.list": listed}
+def test_a_list_at_the_end_of_a_long_file_is_found() -> None:
+    content = rust(CRATES)
+    place = int.from_bytes(content[40:48], "little")
+    moved = 20 * 2**20
+    shifted = bytearray(content[:64] + bytes(moved) + content[64:])
+    shifted[40:48] = (place + moved).to_bytes(8, "little")
+    for number in range(4):
+        at = place + moved + 64 * number + 24
+        shifted[at : at + 8] = (int.from_bytes(shifted[at : at + 8], "little") + moved).to_bytes(8, "little")
+    assert packages(bytes(shifted), 2**16) == ["cargo shop 0.1.0", "cargo serde 1.0.193"]
 
 
-@pytest.mark.parametrize("path", ["usr/lib/libcrypto.so.3", "lib/libcrypto.so.3"])
-def test_a_binary_of_a_package_belongs_to_it(tmp_path: Path, path: str) -> None:
-    assert look(ImageBuilder().layer(packaged(path, openssl())), tmp_path) == []
+def nonsense() -> Iterator[bytes]:
+    yield b""
+    yield b"\x7fELF"
+    yield b"no binary" * 1_000
+    yield go(flags=0)
+    yield go()[:-5_400]
+    yield go("dep\t\t\ndep\nmod\n=>\n\t\t\t\n", "devel")
+    yield go().replace(b"\x7fELF", b"\x7fELG")
+    yield b"\x7fELF\2\1\1" + bytes(100) + b"Go\0\0\xff Go buildinf:" + b"\xff" * 60
+    yield rust(b"")
+    yield rust(b"\x78\x9cnonsense")
+    yield rust(zlib.compress(bytes(50 * 2**20)))
+    yield rust(zlib.compress(b"[" * 100_000))
+    yield rust(auditable({"name": "x"}, {"version": 1}))
+    yield rust(zlib.compress(b'{"packages": 5}'))
+    yield rust(zlib.compress(b'{"packages": [5]}'))
+    content = bytearray(rust(CRATES))
+    for field in (40, 58, 60, 62):
+        wrong = bytearray(content)
+        wrong[field : field + 2] = b"\xff\xff"
+        yield bytes(wrong)
+    yield bytes(content[:-40])
 
 
-def test_a_binary_of_an_alpine_or_distroless_package_belongs_to_it(tmp_path: Path) -> None:
-    installed = apk("libcrypto3 3.1.3-r0 openssl").rstrip() + b"\nF:lib\nR:libcrypto.so.3\n\n"
-    alpine = ImageBuilder().layer({APK: installed, "lib/libcrypto.so.3": openssl()})
-    assert look(alpine, tmp_path / "alpine") == []
-    sums = b"0123456789abcdef0123456789abcdef  usr/lib/libcrypto.so.3\n"
-    status = {"var/lib/dpkg/status.d/libssl3": dpkg("libssl3 3.0.9-1"), "var/lib/dpkg/status.d/libssl3.md5sums": sums}
-    distroless = ImageBuilder().layer({"usr/lib/libcrypto.so.3": openssl(), **status})
-    assert look(distroless, tmp_path / "distroless") == []
+NONSENSE = [pytest.param(content, id=str(number)) for number, content in enumerate(nonsense())]
 
 
-def test_what_is_copied_over_a_packages_file_is_not_the_packages(tmp_path: Path) -> None:
-    path = "usr/lib/libcrypto.so.3"
-    builder = ImageBuilder().layer(packaged(path, openssl())).layer({path: openssl("3.0.11")}, "COPY")
-    assert told(look(builder, tmp_path)) == [("openssl", "3.0.11", path, False)]
+@pytest.mark.parametrize("content", NONSENSE)
+def test_nonsense_lists_nothing(content: bytes) -> None:
+    assert packages(content) == []
 
 
-def test_a_packages_file_that_only_changes_its_owner_is_the_packages_still(tmp_path: Path) -> None:
-    path = "usr/lib/libcrypto.so.3"
-    builder = ImageBuilder().layer(packaged(path, openssl()))
-    builder.layer({path: openssl()}, "RUN chown -R app /usr").layer({path: openssl()}, "RUN chmod -R go-w /usr")
-    assert look(builder, tmp_path) == []
+def test_names_with_control_characters_are_made_visible() -> None:
+    (package,) = packages(rust(auditable({"name": "a\x1b[31m", "version": "1"})))
+    assert package == "cargo a\\x1b[31m 1"
 
 
-def test_a_binary_that_goes_with_its_package_is_told_of_by_the_package_alone(tmp_path: Path) -> None:
-    files = packaged("usr/lib/libcrypto.so.3", openssl())
-    builder = ImageBuilder().layer(files).layer({**marks("usr/lib/libcrypto.so.3", f"{INFO}/libssl3:amd64.list")})
-    assert look(builder, tmp_path) == []
+def test_one_pass_tells_what_a_file_is_and_what_is_in_it() -> None:
+    content = go() + b"\0 deflate 1.2.13 Copyright 1995-2022 Jean-loup Gailly and Mark Adler \0"
+    bits = Identifier.load().look("opt/shop", [content])
+    assert [one.product for one in bits.identified] == ["zlib"]
+    assert Package("golang", "golang.org/x/net", "v0.1.0") in bits.packages
 
 
-def test_hidden_package_data_does_not_hide_the_binary(tmp_path: Path) -> None:
-    files = packaged("usr/lib/libcrypto.so.3", openssl())
-    del files[STATUS], files[f"{INFO}/libssl3:amd64.list"]
-    assert told(look(ImageBuilder().layer(files), tmp_path)) == [("openssl", "3.0.9", "usr/lib/libcrypto.so.3", False)]
+@needs("trivy", "temporal")
+def test_a_real_binary_lists_what_trivy_lists() -> None:
+    temporal = program("temporal")
+    assert temporal is not None
+    trivy = [str(program("trivy")), "rootfs", "--quiet", "--scanners=license", "--skip-version-check", "--offline-scan"]
+    trivy += ["--disable-telemetry", "--skip-db-update", "--format=json", "--list-all-pkgs"]
+    done = subprocess.run([*trivy, str(temporal)], check=True, capture_output=True, timeout=120)
+    (result,) = json.loads(done.stdout)["Results"]
+    theirs = {(package["Name"], package["Version"]) for package in result["Packages"] if package.get("Version")}
+    assert {(package.name, package.version) for package in _of(temporal)} == theirs
+    assert len(theirs) > 100
 
 
-@needs("trivy")
-async def test_a_report_names_binaries_that_no_package_tells_of(laboratory: Laboratory) -> None:
-    builder = shop().layer({"opt/engine": openssl("3.0.11"), "opt/old": openssl()}, "COPY").whiteout(["opt/old"])
-    report = await laboratory.scan(builder)
-    found = {one.version: one for one in report.components if one.name == "openssl" and one.path.startswith("opt/")}
-    assert found.keys() == {"3.0.9", "3.0.11"}
-    assert (found["3.0.9"].state, found["3.0.11"].state) == (ComponentState.REMOVED, ComponentState.PRESENT)
-    assert found["3.0.11"].purl == "pkg:generic/openssl@3.0.11"
-    assert found["3.0.11"].cpe.startswith("cpe:2.3:a:openssl:openssl:3.0.11:")
-    assert found["3.0.11"].layer == report.facts.layers[5].diff_id
-    assert "binary signature" in found["3.0.11"].evidence
+def _of(path: Path) -> tuple[Package, ...]:
+    information = BuildInformation()
+    with path.open("rb") as file:
+        for _ in information.passing(iter(lambda: file.read(2**20), b"")):
+            pass
+    return information.packages()
