@@ -18,7 +18,7 @@ from scanning.osv import cves_in
 _SCHEMA = 2
 _MODULUS = 2**256
 #: how long another process may hold the file, seconds
-_PATIENCE = 60.0
+_PATIENCE = 600.0
 
 _FIRST_TABLES = """
 CREATE TABLE advisory (

@@ -14,7 +14,8 @@ _ESCAPED = re.compile(r"\\(.)")
 #: fields of a name: part, vendor, product, version, update, edition, language, sw_edition, target_sw, target_hw, other
 _FIELDS = 11
 
-#: products that have borne several names, the one of today first: whatever name a record has, it is about the product
+#: products that have borne several names, the one of today first: whatever name a record has, it is about the product.
+#: The store keeps the names of today: with a change here exports._READER counts on, so that all is read again.
 _SAME = (
     ("f5:nginx", "nginx:nginx", "igor_sysoev:nginx", "f5:nginx_open_source"),
     ("redis:redis", "redislabs:redis", "pivotal_software:redis"),
@@ -29,6 +30,9 @@ _SAME = (
     ("perl:perl", "larry_wall:perl", "shay:perl"),
     ("openbsd:openssh", "openssh:openssh"),
     ("zlib:zlib", "gnu:zlib"),
+    # one release, whose records name the program, the library, or both
+    ("haxx:curl", "haxx:libcurl", "curl:curl", "curl:libcurl"),
+    ("memcached:memcached", "memcachedb:memcached"),
     ("musl-libc:musl", "etalabs:musl"),
     ("linuxfoundation:valkey", "lfprojects:valkey", "valkey-io:valkey"),
 )

@@ -50,7 +50,8 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         ("python_software_foundation:cpython", "python:python"),
         ("git:git", "git-scm:git"),
         ("sun:openjdk", "oracle:openjdk"),
-        ("haxx:libcurl", "haxx:libcurl"),
+        ("haxx:libcurl", "haxx:curl"),
+        ("oracle:jre", "oracle:jre"),
     ],
 )
 def test_a_product_is_one_under_all_the_names_it_has_borne(once: str, today: str) -> None:
