@@ -1,5 +1,6 @@
 """The base of everything that travels between processes."""
 
+import functools
 import hashlib
 import json
 from typing import Any
@@ -19,14 +20,19 @@ class Message(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
+        defaults = _defaults(type(self))
         return {
             name: value
             for name, value in write(self).items()
-            if (field := fields.get(name)) is None
-            or field.is_required()
-            or getattr(self, name) != field.get_default(call_default_factory=True)
+            if name not in defaults or getattr(self, name) != defaults[name]
         }
+
+
+@functools.cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """Of the fields that have one: looked up with every message that is written, and never changed."""
+    fields = model.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
 
 
 def canonical_json(value: BaseModel) -> bytes:

@@ -29,8 +29,7 @@ class LayoutSource:
 
     async def manifest(self, reference: str) -> Manifest:
         require_tag(reference)
-        said = await asyncio.to_thread(self._find, reference)
-        content = await asyncio.to_thread(self._small, self._blob(said.digest), self._limits.manifest_bytes)
+        said, content = await asyncio.to_thread(self._read, reference)
         manifest = parse_manifest(content, said.media_type)
         if manifest.digest != said.digest:
             raise MalformedImage(f"{self}: the blob {said.digest} has other bytes than its name says.")
@@ -49,8 +48,14 @@ class LayoutSource:
             with path.open("rb") as file:
                 while chunk := await asyncio.to_thread(file.read, _CHUNK):
                     yield chunk
+                    if len(chunk) < _CHUNK:  # the end: another look would wake a thread for nothing
+                        return
         except OSError as error:
             raise ImageNotFound(f"{self}: the blob {path.name} cannot be read: {error.strerror}.") from error
+
+    def _read(self, reference: str) -> tuple[Descriptor, bytes]:
+        said = self._find(reference)
+        return said, self._small(self._blob(said.digest), self._limits.manifest_bytes)
 
     def _find(self, reference: str) -> Descriptor:
         if is_digest(reference):

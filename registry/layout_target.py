@@ -17,6 +17,8 @@ from registry.references import is_digest, require_tag
 Blob = Callable[[], AsyncIterator[bytes]]
 
 _TAG = "org.opencontainers.image.ref.name"
+#: bytes that are written sooner than handed to a thread
+_SMALL = 64 * 1024
 
 
 class LayoutTarget:
@@ -42,7 +44,11 @@ class LayoutTarget:
         try:
             with temporary.open("wb") as file:
                 async for chunk in content():
-                    await asyncio.to_thread(file.write, chunk)
+                    # most blobs but layers are a few hundred bytes, and the disk is waited for below
+                    if len(chunk) <= _SMALL:
+                        file.write(chunk)
+                    else:
+                        await asyncio.to_thread(file.write, chunk)
                 await asyncio.to_thread(_sync, file.fileno(), file.flush)
             temporary.replace(path)
         finally:
@@ -55,10 +61,8 @@ class LayoutTarget:
         digest = digest_of(content)
         if is_digest(reference) and reference != digest:
             raise ToolFailed(f"{self}: a manifest with the digest {digest} cannot be written as {reference}.")
-        if not self._has(digest, len(content)):
-            await asyncio.to_thread(_write, self._blob(digest), content)
         entry = {"mediaType": media_type, "digest": digest, "size": len(content)}
-        await asyncio.to_thread(self._enter, "" if is_digest(reference) else reference, entry)
+        await asyncio.to_thread(self._put, "" if is_digest(reference) else reference, entry, content)
 
     async def digest_of_tag(self, reference: str) -> str:
         """What a tag points to, or the digest itself when it is there; empty when there is no such thing."""
@@ -92,6 +96,11 @@ class LayoutTarget:
             return []
         entries: list[dict[str, Any]] = document["manifests"]
         return entries
+
+    def _put(self, tag: str, entry: dict[str, Any], content: bytes) -> None:
+        if not self._has(entry["digest"], len(content)):
+            _write(self._blob(entry["digest"]), content)
+        self._enter(tag, entry)
 
     def _enter(self, tag: str, entry: dict[str, Any]) -> None:
         """A tag moves here; without a tag the manifest stands in the index by its digest, once."""
