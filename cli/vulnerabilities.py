@@ -104,13 +104,13 @@ async def list_(
     async with open_database(settings) as database, database.session() as session:
         known = await classes.known(session)
     wanted = Severity.UNKNOWN if unknown else severity
-    found = [one for one in known if wanted is None or _class_of(one) is wanted]
+    found = [one for one in known if wanted is None or one.in_force is wanted]
     if classed:
         found = [one for one in found if one.classing is not None]
     shown = found[(page - 1) * size : page * size]
     dues = [
         add_working_days(one.since, policy.remediation.classing_working_days, policy.deadlines.holidays)
-        if _class_of(one) is Severity.UNKNOWN
+        if one.in_force is Severity.UNKNOWN
         else None
         for one in shown
     ]
@@ -120,17 +120,17 @@ async def list_(
         return
     table(
         f"Vulnerabilities: {len(found)}",
-        ("id", "class", "to class by", "exploited", "fix", "products", "submissions", "packages"),
+        ("id", "class", "to class by", "exploited", "fix", "products", "submissions", "package"),
         (
             (
                 one.vulnerability,
-                f"{_class_of(one)}{' by hand' if one.classing else ''}",
+                f"{one.in_force}{' by hand' if one.classing else ''}",
                 when(due),
                 "yes" if one.exploited else "",
                 "yes" if one.fix_exists else "",
-                len(one.products) or "",
-                len(one.submissions) or "",
-                _few(one.packages),
+                one.products or "",
+                one.submissions or "",
+                one.package,
             )
             for one, due in zip(shown, dues, strict=True)
         ),
@@ -147,7 +147,7 @@ async def show(vulnerability: Name, json_: Json = False) -> None:
     name = classes.spelled(vulnerability)
     view = await asyncio.to_thread(advisory_store(settings).show, name)
     async with open_database(settings) as database:
-        known, given, names = await _in_hub(database, name)
+        known, where, given, names = await _in_hub(database, name)
     if view is None and known is None and not given:
         raise NotFound(f"Nothing is known of {name}.")
     if json_:
@@ -155,12 +155,12 @@ async def show(vulnerability: Name, json_: Json = False) -> None:
             {
                 "vulnerability": name,
                 "advisories": view,
-                "hub": known and _document(known),
+                "hub": known and _document(known) | where,
                 "classes": [_given(row, names) for row in given],
             }
         )
         return
-    _show(name, view, known)
+    _show(name, view, known, where)
     table(
         "\nClasses of the security team",
         ("class", "from", "until", "by", "reason"),
@@ -174,16 +174,17 @@ async def show(vulnerability: Name, json_: Json = False) -> None:
 
 async def _in_hub(
     database: Database, name: str
-) -> tuple[classes.Known | None, list[SeverityOverrideRow], dict[str, str]]:
-    """Where it is in the hub, the classes that it was given, and the names of who gave them."""
+) -> tuple[classes.Known | None, dict[str, list[str]], list[SeverityOverrideRow], dict[str, str]]:
+    """What it is in the hub, where, the classes that it was given, and the names of who gave them."""
     async with database.session() as session:
         known = next(iter(await classes.known(session, name)), None)
+        where = dict(zip(("products", "submissions", "packages"), await classes.places(session, name), strict=True))
         given = await classes.history(session, name)
         names = await people.names_of(session, {person for row in given for person in (row.by, row.withdrawn_by)})
-    return known, given, names
+    return known, where, given, names
 
 
-def _show(name: str, view: AdvisoryView | None, known: classes.Known | None) -> None:
+def _show(name: str, view: AdvisoryView | None, known: classes.Known | None, where: dict[str, list[str]]) -> None:
     summary = next((record.summary for record in view.records if record.summary), "") if view else ""
     rows: list[tuple[object, ...]] = [("summary", summary)]
     if view:
@@ -194,11 +195,9 @@ def _show(name: str, view: AdvisoryView | None, known: classes.Known | None) -> 
             rows.append(("exploited", f"known since {view.exploited.added:%Y-%m-%d} (CISA)"))
     if known:
         rows += [
-            ("class", f"{_class_of(known)}{' by hand' if known.classing else ''}"),
+            ("class", f"{known.in_force}{' by hand' if known.classing else ''}"),
             ("fix", "exists" if known.fix_exists else "none yet"),
-            ("packages", ", ".join(known.packages)),
-            ("products", ", ".join(known.products)),
-            ("submissions", ", ".join(known.submissions)),
+            *((what, _few(places)) for what, places in where.items()),
             ("since", known.since),
         ]
     else:
@@ -206,19 +205,20 @@ def _show(name: str, view: AdvisoryView | None, known: classes.Known | None) -> 
     table(name, ("", ""), (row for row in dict.fromkeys(rows) if row[1]), "")
 
 
-def _class_of(one: classes.Known) -> Severity:
-    return one.classing.severity if one.classing else one.severity
+def _few(names: list[str], most: int = 20) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _document(one: classes.Known) -> dict[str, Any]:
     return {
         "vulnerability": one.vulnerability,
-        "class": _class_of(one),
+        "class": one.in_force,
         "classing": one.classing,
         "exploited": one.exploited,
         "fix_exists": one.fix_exists,
         "since": one.since,
-        "packages": one.packages,
+        "package": one.package,
         "products": one.products,
         "submissions": one.submissions,
     }
@@ -238,8 +238,3 @@ def _given(row: SeverityOverrideRow, names: dict[str, str]) -> dict[str, Any]:
 
 def _reasons(row: SeverityOverrideRow) -> str:
     return f"{row.reason} Taken back: {row.withdrawn_reason}" if row.withdrawn_at else row.reason
-
-
-def _few(names: tuple[str, ...], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -1,15 +1,16 @@
 """The security team's classes of vulnerabilities: given with a reason, taken back with one, and never forgotten."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, or_
+from sqlalchemy import case, func, or_
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.errors import NotFound
-from models.findings import Finding, Severity
+from models.findings import Severity
 from models.scans import Classing
 from models.security_tables import SeverityOverrideRow
 from models.tables import FindingRow, ProductRow, PublisherRow, SubmissionRow
@@ -73,32 +74,108 @@ class Known:
     """A vulnerability somewhere in the hub: in published products, and in submissions that are still looked at."""
 
     vulnerability: str
+    #: the weightiest that anything open says; a class that was given since is in `classing`
     severity: Severity
-    #: short names, `publisher/product`
-    products: tuple[str, ...]
-    submissions: tuple[str, ...]
-    packages: tuple[str, ...]
+    #: how many of each
+    products: int
+    submissions: int
+    #: the first of the packages that have it
+    package: str
     fix_exists: bool
     exploited: bool
     #: when it was first seen there
     since: datetime
     classing: Classing | None = None
 
+    @property
+    def in_force(self) -> Severity:
+        """The class that holds for it now."""
+        return self.classing.severity if self.classing else self.severity
+
 
 async def known(session: AsyncSession, vulnerability: str = "") -> list[Known]:
-    """What is open anywhere in the hub, or only this one: exploited ones first, then the oldest.
-
-    `severity` is the weightiest that anything open says; a class that was given since is in `classing`.
-    """
+    """What is open anywhere in the hub, or only this one: exploited ones first, then the oldest."""
     name = spelled(vulnerability)
-    found: dict[str, _Gathered] = {}
-    exposures = (
-        select(ExposureRow, PublisherRow.slug, ProductRow.slug)
-        .join(ProductRow, col(ProductRow.id) == col(ExposureRow.product))
-        .join(PublisherRow, col(PublisherRow.id) == col(ProductRow.publisher))
-        .where(col(ExposureRow.closed_at).is_(None))
+    found = {one.vulnerability: one for one in await _exposed(session, name)}
+    submissions: dict[str, set[str]] = {}
+    for row, submitted_at in await _findings(session, name):
+        _, id_, package = row.key.split(":", 2)
+        submissions.setdefault(id_, set()).add(row.submission)
+        one = Known(
+            vulnerability=id_,
+            severity=row.severity or Severity.UNKNOWN,
+            products=0,
+            submissions=0,
+            package=package,
+            fix_exists=bool(row.finding.get("fixed_version")),
+            exploited=bool(row.finding.get("exploited")),
+            since=submitted_at,
+        )
+        found[id_] = _together(found[id_], one) if id_ in found else one
+    classings = await in_force(session, found)
+    listed = [
+        replace(one, submissions=len(submissions.get(id_, ())), classing=classings.get(id_))
+        for id_, one in found.items()
+    ]
+    return sorted(listed, key=lambda one: (not one.exploited, one.since, one.vulnerability))
+
+
+async def places(session: AsyncSession, vulnerability: str) -> tuple[list[str], list[str], list[str]]:
+    """Where one vulnerability is open: products (`publisher/product`), ids of submissions, packages."""
+    name = spelled(vulnerability)
+    rows = await session.exec(
+        select(PublisherRow.slug, ProductRow.slug, ExposureRow.package)
+        .join(ProductRow, col(ProductRow.publisher) == col(PublisherRow.id))
+        .join(ExposureRow, col(ExposureRow.product) == col(ProductRow.id))
+        .where(col(ExposureRow.vulnerability) == name, col(ExposureRow.closed_at).is_(None))
     )
-    findings = (
+    exposed = rows.all()
+    findings = [row for row, _ in await _findings(session, name)]
+    return (
+        sorted({f"{publisher}/{product}" for publisher, product, _ in exposed}),
+        sorted({row.submission for row in findings}),
+        sorted({package for _, _, package in exposed} | {row.key.split(":", 2)[2] for row in findings}),
+    )
+
+
+async def _exposed(session: AsyncSession, name: str) -> list[Known]:
+    """Counted by the database: one advisory may be about a hundred thousand products."""
+    weight = case({severity: place for place, severity in enumerate(_WEIGHT)}, value=col(ExposureRow.severity))
+    connection = await session.connection()
+    # sqlmodel's own `select` knows four columns
+    statement = (
+        columns(
+            col(ExposureRow.vulnerability),
+            func.min(weight),
+            func.count(func.distinct(col(ExposureRow.product))),
+            func.min(col(ExposureRow.package)),
+            func.max(case((col(ExposureRow.fixed_version) != "", 1), else_=0)),
+            func.max(case((col(ExposureRow.exploited), 1), else_=0)),
+            func.min(col(ExposureRow.since)),
+        )
+        .where(col(ExposureRow.closed_at).is_(None))
+        .group_by(col(ExposureRow.vulnerability))
+    )
+    if name:
+        statement = statement.where(col(ExposureRow.vulnerability) == name)
+    return [
+        Known(
+            vulnerability=id_,
+            severity=_WEIGHT[heaviest],
+            products=products,
+            submissions=0,
+            package=package,
+            fix_exists=bool(fixed),
+            exploited=bool(exploited),
+            since=since,
+        )
+        for id_, heaviest, products, package, fixed, exploited, since in await connection.execute(statement)
+    ]
+
+
+async def _findings(session: AsyncSession, name: str) -> Sequence[tuple[FindingRow, datetime]]:
+    """Vulnerabilities that the latest examinations of open submissions found, and when those were submitted."""
+    statement = (
         select(FindingRow, SubmissionRow.submitted_at)
         .join(SubmissionRow, col(SubmissionRow.id) == col(FindingRow.submission))
         .where(
@@ -108,54 +185,19 @@ async def known(session: AsyncSession, vulnerability: str = "") -> list[Known]:
         )
     )
     if name:
-        exposures = exposures.where(col(ExposureRow.vulnerability) == name)
-        findings = findings.where(col(FindingRow.key).startswith(f"{RULE}:{name}:", autoescape=True))
-    for exposure, publisher, product in (await session.exec(exposures)).all():
-        one = found.setdefault(exposure.vulnerability, _Gathered())
-        one.seen(exposure.severity, exposure.package, bool(exposure.fixed_version), exposure.exploited, exposure.since)
-        one.products.add(f"{publisher}/{product}")
-    for row, submitted_at in (await session.exec(findings)).all():
-        said = Finding.model_validate(row.finding)
-        _, id_, package = row.key.split(":", 2)
-        one = found.setdefault(id_, _Gathered())
-        severity = row.severity or Severity.UNKNOWN
-        one.seen(severity, package, bool(said.fixed_version), said.exploited, submitted_at)
-        one.submissions.add(row.submission)
-    classings = await in_force(session, found)
-    listed = [one.as_known(id_, classings.get(id_)) for id_, one in found.items()]
-    return sorted(listed, key=lambda one: (not one.exploited, one.since, one.vulnerability))
+        statement = statement.where(col(FindingRow.key).startswith(f"{RULE}:{name}:", autoescape=True))
+    return (await session.exec(statement)).all()
 
 
-@dataclass(slots=True)
-class _Gathered:
-    severity: Severity = Severity.MINOR
-    products: set[str] = field(default_factory=set)
-    submissions: set[str] = field(default_factory=set)
-    packages: set[str] = field(default_factory=set)
-    fix_exists: bool = False
-    exploited: bool = False
-    since: datetime | None = None
-
-    def seen(self, severity: Severity, package: str, fixed: bool, exploited: bool, since: datetime) -> None:
-        self.severity = min(self.severity, severity, key=_WEIGHT.index)
-        self.packages.add(package)
-        self.fix_exists |= fixed
-        self.exploited |= exploited
-        self.since = min(since, self.since or since)
-
-    def as_known(self, vulnerability: str, classing: Classing | None) -> Known:
-        assert self.since is not None  # noqa: S101 - whatever was gathered was seen
-        return Known(
-            vulnerability=vulnerability,
-            severity=self.severity,
-            products=tuple(sorted(self.products)),
-            submissions=tuple(sorted(self.submissions)),
-            packages=tuple(sorted(self.packages)),
-            fix_exists=self.fix_exists,
-            exploited=self.exploited,
-            since=self.since,
-            classing=classing,
-        )
+def _together(one: Known, other: Known) -> Known:
+    return replace(
+        one,
+        severity=min(one.severity, other.severity, key=_WEIGHT.index),
+        package=min(one.package, other.package),
+        fix_exists=one.fix_exists or other.fix_exists,
+        exploited=one.exploited or other.exploited,
+        since=min(one.since, other.since),
+    )
 
 
 async def changed_since(session: AsyncSession, at: datetime) -> list[str]:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from models.errors import NotFound
-from models.findings import Severity
-from store import classes
+from models.findings import Finding, Level, Severity
+from models.lifecycle import Outcome, Stage
+from models.watch_tables import ExposureRow
+from store import classes, submissions
 from store.database import Database
-from tests.parts.rows import MONDAY
+from tests.parts.rows import MONDAY, RELEASE, harbour
 
 CVE = "CVE-2024-1"
 TUESDAY = MONDAY + timedelta(days=1)
@@ -71,3 +73,62 @@ async def test_the_watch_learns_which_classes_changed_since_it_looked(database: 
         assert await classes.changed_since(session, WEDNESDAY) == [CVE]
         assert await classes.changed_since(session, WEDNESDAY + timedelta(seconds=1)) == []
         assert await classes.changed_at(session) == WEDNESDAY
+
+
+async def test_what_is_open_is_counted_over_products_and_submissions(database: Database) -> None:
+    house = await harbour(database)
+    barge = await harbour(database, slug="rival", name="Barge")
+    await house.records(1, Stage.READY)
+    finding = Finding(
+        key=f"scan.vulnerability:{CVE}:pkg:deb/debian/a",
+        rule="scan.vulnerability",
+        level=Level.GUIDELINE,
+        title=CVE,
+        why="w",
+        remedy="r",
+        severity=Severity.MINOR,
+        fixed_version="2",
+    )
+    async with database.transaction() as session:
+        await submissions.save_iteration(
+            session,
+            submission=house.submission,
+            number=1,
+            content=house.content,
+            release=RELEASE,
+            policy="",
+            outcome=Outcome(),
+            findings=[finding],
+            at=MONDAY,
+        )
+        for product, name, severity, since in (
+            (house.product, CVE, Severity.MAJOR, TUESDAY),
+            (barge.product, CVE, Severity.UNKNOWN, WEDNESDAY),
+            (barge.product, "CVE-2024-2", Severity.CRITICAL, MONDAY),
+        ):
+            session.add(
+                ExposureRow(
+                    product=product,
+                    key=f"scan.vulnerability:{name}:pkg:deb/debian/b",
+                    vulnerability=name,
+                    package="pkg:deb/debian/b",
+                    severity=severity,
+                    exploited=name != CVE,
+                    batch="b-1",
+                    since=since,
+                )
+            )
+        await classes.give(session, "CVE-2024-2", Severity.MINOR, "no", "sec", MONDAY)
+    async with database.session() as session:
+        worst, other = await classes.known(session)
+        assert await classes.known(session, "cve-2024-1") == [other]
+        places = await classes.places(session, CVE)
+    assert (worst.vulnerability, worst.severity, worst.in_force) == ("CVE-2024-2", Severity.CRITICAL, Severity.MINOR)
+    assert (other.severity, other.in_force) == (Severity.UNKNOWN, Severity.UNKNOWN)
+    assert (other.products, other.submissions, other.package) == (2, 1, "pkg:deb/debian/a")
+    assert (other.fix_exists, other.exploited, other.since) == (True, False, MONDAY)
+    assert places == (
+        ["harbour/crane", "rival/barge"],
+        [house.submission],
+        ["pkg:deb/debian/a", "pkg:deb/debian/b"],
+    )
