@@ -1,10 +1,11 @@
 """What the scanner finds beside what trivy finds, with the same advisories in both: every difference by its cause.
 
-    python -m benchmarks.agreement [--advisories FOLDER] [--layouts FOLDER] [--seed 1] [--json FILE]
+    python -m benchmarks.agreement [--real] [--advisories FOLDER] [--layouts FOLDER] [--seed 1] [--json FILE]
 
-More than twenty images are built on the spot with packages near the bounds of the advisories; `--layouts` adds images
-of one's own, a folder of OCI layouts. A statement is (ecosystem, package, installed version, vulnerability, layer), and
-both have to name the same fix. docs/agreement.md explains each cause; one that is not known there is `unexplained`.
+More than twenty images are built on the spot with packages near the bounds of the advisories; `--real` adds five that
+Debian's, Python's, npm's and Go's own tools make from the network, `--layouts` a folder of OCI layouts of one's own.
+A statement is (ecosystem, package, installed version, vulnerability, layer), and both have to name the same fix.
+docs/agreement.md explains each cause of a difference; one that is not known there is `unexplained`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 from benchmarks import trivy_db
 from benchmarks.agreement_causes import Answers, Records, Statement, cause_of, first_fix
 from benchmarks.agreement_images import bounds_of, samples
+from benchmarks.agreement_real import build
 from benchmarks.figures import note, show
 from models.policy import ImageLimits, SeverityClasses
 from models.scans import Component, ComponentState, ImageReport, Vulnerability
@@ -170,7 +172,7 @@ class Pair:
         return json.loads(done.stdout)
 
 
-async def run(advisories: Path, layouts: Path | None, seed: int, target: Path | None) -> None:
+async def run(advisories: Path, others: list[Path], seed: int, target: Path | None, is_real: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="wharfinger-agreement-") as place:
         folder = Path(place)
         folder.chmod(0o711)  # trivy runs as nobody where we are root
@@ -178,8 +180,11 @@ async def run(advisories: Path, layouts: Path | None, seed: int, target: Path | 
         records = [record for file in files if file.name not in _NOT_READ for record in exports.records(file)]
         pair = Pair.taught(folder, records)
         note(f"{len(records):,} advisories in both")
+        if is_real:
+            await asyncio.to_thread(build, folder / "real")
+            others = [*others, folder / "real"]
         found: list[Compared] = []
-        for name, layout in _images(folder / "layouts", records, layouts, seed):
+        for name, layout in _images(folder / "layouts", records, others, seed):
             found.append(await pair.compare(name, layout))
             note(f"{name}: {found[-1].agreed.total()} agreed, {len(found[-1].differences)} differ")
     if target:
@@ -188,13 +193,13 @@ async def run(advisories: Path, layouts: Path | None, seed: int, target: Path | 
     _show(found)
 
 
-def _images(folder: Path, records: list[Any], layouts: Path | None, seed: int) -> Iterator[tuple[str, Path]]:
+def _images(folder: Path, records: list[Any], others: list[Path], seed: int) -> Iterator[tuple[str, Path]]:
     for sample in samples(bounds_of(records), seed):
         layout = folder / sample.name
         layout.mkdir(parents=True)
         sample.builder.write(layout, "1.0")
         yield sample.name, layout
-    for index in sorted(layouts.glob("*/index.json")) if layouts else ():
+    for index in (index for other in others for index in sorted(other.glob("*/index.json"))):
         yield index.parent.name, index.parent
 
 
@@ -224,11 +229,12 @@ def _show(found: list[Compared]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.agreement", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--advisories", type=Path, default=_SHARED, help="OSV exports: a file, or a folder of *.gz")
-    parser.add_argument("--layouts", type=Path, help="a folder of OCI layouts, to be compared as well")
+    parser.add_argument("--real", action="store_true", help="also images made by mmdebstrap, pip, npm and go")
+    parser.add_argument("--layouts", type=Path, action="append", default=[], help="a folder of OCI layouts, as well")
     parser.add_argument("--seed", type=int, default=1, help="of the images that are built")
     parser.add_argument("--json", type=Path, help="where every statement that differs is written")
     given = parser.parse_args()
-    asyncio.run(run(given.advisories, given.layouts, given.seed, given.json))
+    asyncio.run(run(given.advisories, given.layouts, given.seed, given.json, given.real))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
-"""Images as they come from the tools themselves, for `python -m benchmarks.agreement --layouts FOLDER`.
-
-    python -m benchmarks.agreement_real FOLDER
+"""Images as they come from the tools themselves, for `python -m benchmarks.agreement --real`.
 
 Debian by mmdebstrap (as root), Python packages by pip, npm packages by npm, and a Go program with stubs of old modules.
 What a tool is missing for is left out, with a word. Needs the network; nothing of it is kept but the layouts.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -110,15 +107,3 @@ _IMAGES: dict[str, Callable[[Path], ImageBuilder]] = {
     "real-npm": _npm,
     "real-go": _go,
 }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.agreement_real", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("folder", type=Path, help="where the layouts are written")
-    build(parser.parse_args().folder)
-
-
-if __name__ == "__main__":
-    main()

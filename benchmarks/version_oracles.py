@@ -21,6 +21,7 @@ Relation = tuple[str, str, str]
 _SECONDS = 3600
 _SIGNS = {-1: "<", 0: "=", 1: ">"}
 _NODE_FOLDERS = ("/usr/share/nodejs", "/usr/lib/node_modules/npm/node_modules", "/usr/lib/node_modules")
+_COMPOSER = Path("/usr/share/php/Composer/Semver/autoload.php")
 _MAVEN_JARS = ("/usr/share/maven/lib", "/usr/share/java", "/usr/share/maven-repo/org/apache/maven/maven-artifact")
 
 
@@ -133,6 +134,25 @@ def maven_version(chance: random.Random) -> str:
     return _numbers(chance, 4, zeros=False) + "".join(end)
 
 
+def rpm_version(chance: random.Random) -> str:
+    tail = "".join(_of(chance, "a b1 ~rc1 ~ ^ ^git1 .el9 _4 +x p1 .0") for _ in range(chance.randint(0, 3)))
+    release = _of(chance, "  -1 -1.el9 -2.el8_4 -10.el9 -1~bpo -0.1.rc1")
+    return f"{_of(chance, '   0: 1: 2:')}{_numbers(chance, 4)}{tail}{release}"
+
+
+def gem_version(chance: random.Random) -> str:
+    end = _of(chance, "    .pre .rc1 .rc.1 .a .b2 .beta.10 -java -1 a b1 .0.pre .pre.1.0 .alpha")
+    return _numbers(chance, 5) + end
+
+
+def composer_version(chance: random.Random) -> str:
+    end = _of(
+        chance,
+        "    -alpha -alpha1 -alpha.2 -beta2 b3 -RC1 rc2 -RC.10 -p1 -patch2 -pl3 -dev -stable +build -beta-dev a1",
+    )
+    return f"{_of(chance, '   v')}{_numbers(chance, 4, zeros=False)}{end}"
+
+
 def _dpkg(said: list[Relation]) -> Answer:
     """dpkg answers one question in a process: its own exit status is all that it says."""
     names = {"<": "lt", "=": "eq", ">": "gt"}
@@ -144,7 +164,7 @@ def _dpkg(said: list[Relation]) -> Answer:
 def _answer(command: list[str], said: list[Relation]) -> Answer:
     """Of a program that writes `?` for each relation that it judges, and a line for one that it denies."""
     lines = _asked(command, "".join(" ".join(one) + "\n" for one in said))
-    return Answer(lines.count("?"), [line for line in lines if line != "?"])
+    return Answer(lines.count("?"), [line for line in lines if line not in ("?", "")])
 
 
 _NODE = """
@@ -222,6 +242,56 @@ def _go(said: list[Relation]) -> Answer:
         return _answer([str(folder / "oracle")], said)
 
 
+_RPM = """%{lua:
+for line in io.lines("/dev/stdin") do
+  local a, how, b = line:match("(%S+) (%S+) (%S+)")
+  local sign = rpm.vercmp(a, b)
+  local found = sign < 0 and "<" or sign > 0 and ">" or "="
+  print("?\\n")
+  if found ~= how then print(line .. ": it says " .. found .. "\\n") end
+end}"""
+
+
+def _rpm(said: list[Relation]) -> Answer:
+    return _answer(["rpm", "--eval", _RPM], said)
+
+
+_RUBY = """
+STDIN.each_line do |line|
+  a, how, b = line.split
+  next unless Gem::Version.correct?(a) && Gem::Version.correct?(b)
+  puts "?"
+  found = "<=>"[(Gem::Version.new(a) <=> Gem::Version.new(b)) + 1]
+  puts "#{line.chomp}: it says #{found}" if found != how
+end
+"""
+
+
+def _ruby(said: list[Relation]) -> Answer:
+    return _answer(["ruby", "-e", _RUBY], said)
+
+
+_PHP = """
+require "/usr/share/php/Composer/Semver/autoload.php";
+$parser = new Composer\\Semver\\VersionParser;
+while (($line = fgets(STDIN)) !== false) {
+  [$a, $how, $b] = explode(" ", trim($line));
+  try {
+    $found = "<=>"[version_compare($parser->normalize($a), $parser->normalize($b)) + 1];
+  } catch (UnexpectedValueException $no) {
+    continue;
+  }
+  echo "?\\n";
+  if ($found !== $how) echo trim($line), ": it says $found\\n";
+}
+"""
+
+
+def _php(said: list[Relation]) -> Answer:
+    """Composer's normal form, in PHP's own order."""
+    return _answer(["php", "-r", _PHP], said)
+
+
 def _maven(said: list[Relation]) -> Answer:
     """ComparableVersion's own command compares what follows each other."""
     denied = []
@@ -254,4 +324,9 @@ ORACLES = {
     "go": Oracle("Go", "golang.org/x/mod/semver", go_version, lambda: shutil.which("go"), _go),
     "go releases": Oracle("Go", "go/version", go_release, lambda: shutil.which("go"), _go, alike=0),
     "maven": Oracle("Maven", "ComparableVersion", maven_version, lambda: shutil.which("java") and maven_jar(), _maven),
+    "rpm": Oracle("Red Hat", "rpm.vercmp", rpm_version, lambda: shutil.which("rpm"), _rpm),
+    "gem": Oracle("RubyGems", "Gem::Version", gem_version, lambda: shutil.which("ruby"), _ruby),
+    "composer": Oracle(
+        "Packagist", "Composer and version_compare", composer_version, lambda: _COMPOSER.is_file(), _php
+    ),
 }

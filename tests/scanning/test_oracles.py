@@ -8,7 +8,16 @@ import pytest
 from benchmarks.version_oracles import ORACLES, answered, relations
 
 #: dpkg is asked in a process for each pair, about a millisecond
-PAIRS = {"deb": 1500, "npm": 5000, "go": 3000, "go releases": 1000, "maven": 3000}
+PAIRS = {
+    "deb": 1500,
+    "npm": 5000,
+    "go": 3000,
+    "go releases": 1000,
+    "maven": 3000,
+    "rpm": 3000,
+    "gem": 3000,
+    "composer": 3000,
+}
 
 
 @pytest.mark.parametrize("name", PAIRS)
