@@ -5,15 +5,17 @@ On a schedule, and by hand. It never waits for a person: what concerns very many
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import options
     from activities.alarms import AlarmActivities
     from activities.watching import WatchActivities
     from models.addresses import mass_change_address
+    from models.errors import LONGEST_MESSAGE
     from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder, MassChangeStart, SyncDone, Watched
     from workflows.mass_change import MassChangeWorkflow
+    from workflows.perseverance import root_cause
 
 #: of one run: what is left is the next run's
 _MOST_BATCHES = 100
@@ -30,7 +32,7 @@ class AdvisoryWorkflow:
     @workflow.run
     async def run(self) -> Watched:
         self._show("importing what has changed")
-        synced = await workflow.execute_activity_method(WatchActivities.sync_advisories, **options.SYNC)
+        synced = await self._synced()
         self._watched = self._watched.model_copy(update={"synced": synced})
         if synced.problem:
             await workflow.execute_activity_method(AlarmActivities.advisories_unread, synced.problem, **options.RECORD)
@@ -42,6 +44,15 @@ class AdvisoryWorkflow:
             await (self._hand_over(batch) if batch.mass else self._tell(batch))
         self._show("done")
         return self._watched
+
+    async def _synced(self) -> SyncDone:
+        """What cannot be imported at all is the operators' matter: what is known is matched all the same."""
+        try:
+            return await workflow.execute_activity_method(WatchActivities.sync_advisories, **options.SYNC)
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            return SyncDone(problem=f"Nothing could be imported: {root_cause(failure)}"[:LONGEST_MESSAGE])
 
     async def _hand_over(self, batch: AdvisoryBatch) -> None:
         """To the security team; one that was handed over before waits already."""

@@ -1,15 +1,22 @@
 """The same stories over PostgreSQL, which takes less than SQLite does."""
 
+from datetime import timedelta
+
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
 
 from models import commands as c
 from models.findings import Severity
 from models.lifecycle import Stage
 from models.products import ListingStatus
+from models.watching import ChangeKind
+from store import watch_views
 from tests.parts.presence import needs
 from tests.workflows.house import House
 from tests.workflows.stand_ins import weakness
+from tests.workflows.test_product import published
+from tests.workflows.test_watch import change
 
 pytestmark = [pytest.mark.system, needs("postgresql")]
 
@@ -33,6 +40,25 @@ async def test_two_iterations_and_a_hold_over_postgresql(postgresql_house: House
     await product.recorded()
     row = await case.row()
     assert (row.stage, row.iteration, row.number) == (Stage.PUBLISHED, 2, 1)
+
+
+async def test_a_watched_product_is_held_and_recovers_over_postgresql(
+    postgresql_house: House, time_skipping: WorkflowEnvironment
+) -> None:
+    house = postgresql_house
+    _, product = await published(house)
+    id_ = product.address.removeprefix("product/")
+    await house.lookout.tell(id_, "first", (change("CVE-1"), change("CVE-2", Severity.MAJOR)))
+    await product.becomes(lambda now: now.critical == 1)
+    await time_skipping.sleep(timedelta(hours=73))
+    await product.becomes(lambda now: now.status is ListingStatus.HOLD)
+    await product.recorded()
+    async with house.database.session() as session:
+        found = await watch_views.overview(session)
+    assert [clock.critical for clock in found.held] == [1]
+    await house.lookout.tell(id_, "second", (change("CVE-1", kind=ChangeKind.RETRACTED),))
+    await product.becomes(lambda now: now.status is ListingStatus.PUBLISHED)
+    assert (await product.notices())[-2:] == ["on_hold", "recovered"]
 
 
 async def test_what_postgresql_cannot_store_wedges_no_run(postgresql_house: House) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import select
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities import options
@@ -328,6 +329,19 @@ async def test_operators_are_told_of_a_source_that_cannot_be_read_and_the_watch_
     async with house.database.session() as session:
         rows = (await session.exec(select(NoticeRow).where(NoticeRow.kind == NoticeKind.ADVISORIES_UNREAD))).all()
     assert [row.payload["text"] for row in rows] == ["osv.example: no route"], "once a day"
+
+
+@pytest.mark.history("advisories-lost")
+async def test_what_can_never_be_imported_is_told_to_operators_and_what_is_known_is_matched(house: House) -> None:
+    _, product = await published(house)
+    house.lookout.failures.append(ApplicationError("the file is damaged", non_retryable=True))
+    house.lookout.says("known", {id_of(product): (change("CVE-1"),)})
+    watched = await house.watches()
+    assert watched.synced.problem == "Nothing could be imported: the file is damaged"
+    assert watched.told == ("known",)
+    async with house.database.session() as session:
+        rows = (await session.exec(select(NoticeRow).where(NoticeRow.kind == NoticeKind.ADVISORIES_UNREAD))).all()
+    assert len(rows) == 1
 
 
 @pytest.mark.history("digest")
