@@ -101,11 +101,6 @@ def language_ecosystem(kind: str) -> str:
     return _LANGUAGES.get(kind, "")
 
 
-def whole_version(epoch: int, version: str, release: str) -> str:
-    """As Debian and RPM write it: `epoch:version-release`."""
-    return (f"{epoch}:" if epoch else "") + version + (f"-{release}" if release else "")
-
-
 def system_purl(kind: str, system: System, name: str, version: str, architecture: str) -> str:
     """In trivy's form: the epoch is a qualifier."""
     epoch, colon, rest = version.partition(":")

@@ -6,6 +6,7 @@ that another layer puts in the place of a package's is no longer the package's.
 
 from collections.abc import Callable, Iterator
 
+from scanning import rpm
 from scanning.texts import decoded
 
 #: folders that are one place with those of the same name below /usr (Debian since 12, Alpine by and by)
@@ -42,6 +43,8 @@ def _reader_of(path: str) -> _Reader | None:
         return _md5sums
     if path in _APK:
         return _apk
+    if path in rpm.DATABASES:
+        return rpm.files_in
     return None
 
 

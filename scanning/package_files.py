@@ -1,7 +1,7 @@
 """Package databases and manifests inside layers, read for what trivy leaves out: packages that a later layer deletes.
 
 Trivy reports what is there in the end. What a lower layer had before still ships with the image, so each layer's own
-databases are read as well: dpkg, apk, Python's and npm's metadata - and Java archives, which trivy passes over.
+databases are read as well: dpkg, apk, rpm, Python's and npm's metadata - and Java archives, which trivy passes over.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 
+from scanning import rpm
 from scanning.jars import SUFFIXES, coordinates_in
 from scanning.texts import clean
 
@@ -30,6 +31,11 @@ class Package:
     architecture: str = ""
 
 
+def whole_version(epoch: int, version: str, release: str) -> str:
+    """As Debian and RPM write it: `epoch:version-release`."""
+    return (f"{epoch}:" if epoch else "") + version + (f"-{release}" if release else "")
+
+
 Reader = Callable[[bytes], Iterator[Package]]
 
 
@@ -48,6 +54,8 @@ def reader_of(path: str) -> Reader | None:
         return _dpkg
     if path in ("lib/apk/db/installed", "usr/lib/apk/db/installed"):
         return _apk
+    if path in rpm.DATABASES:
+        return _rpm
     if name.lower().endswith(SUFFIXES):
         return _maven
     return None
@@ -111,6 +119,15 @@ def _apk(content: bytes) -> Iterator[Package]:
         fields = {line[0]: line[2:].strip() for line in part.split("\n") if line[1:2] == ":"}
         name, version = fields.get("P", ""), fields.get("V", "")
         yield Package("apk", name, version, fields.get("o") or name, version, fields.get("A", ""))
+
+
+def _rpm(content: bytes) -> Iterator[Package]:
+    for one in rpm.packages_in(content):
+        version = whole_version(one.epoch, one.version, one.release)
+        # name-version-release, as the file of the source package is called
+        name, *rest = one.source.rsplit("-", 2)
+        source = whole_version(one.epoch, *rest) if len(rest) == 2 else ""
+        yield Package("rpm", one.name, version, name if source else one.name, source or version, one.architecture)
 
 
 def _python(content: bytes) -> Iterator[Package]:

@@ -17,7 +17,8 @@ from models.errors import MalformedImage, ToolFailed
 from models.images import SecretFact
 from models.scans import Component
 from scanning import sandbox
-from scanning.components import System, language_ecosystem, language_purl, system_purl, whole_version
+from scanning.components import System, language_ecosystem, language_purl, system_purl
+from scanning.package_files import whole_version
 from scanning.texts import clean
 
 #: bytes of the longest report that is read; an image with 20,000 packages makes 15 MB
