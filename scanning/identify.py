@@ -39,6 +39,8 @@ _REACH = 16 * 2**20
 _LARGEST_TEXT = 2**20
 _MAGIC = (b"\x7fELF", b"!<arch>\n")
 _Groups = tuple[tuple[str, str], ...]
+#: what may follow the numbers of a version: 3.13.0rc1, 1.2.4_git20230717
+_ENDS = re.compile(rb"[\w.+~-]{0,24}\0")
 _PLACE = re.compile(rb"\.(?<=[0-9]\.)[0-9][0-9.]*")
 
 
@@ -252,7 +254,7 @@ class _Search:
 
 def _stands_by_itself(content: bytes, begin: int, end: int) -> bool:
     """Whether a version with its first dot at `begin` ends with a NUL, and no name (`GLIBC_2.2.5`) goes before it."""
-    if content[end : end + 1] != b"\0":
+    if not _ENDS.match(content, end):
         return False
     before = content[max(0, begin - 4) : begin].rstrip(b"0123456789")[-1:]
     return not before.isalnum() and before not in (b"_", b".")

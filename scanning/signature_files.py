@@ -48,16 +48,18 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`cpes` are (vendor, product) as NVD has it or had it, today's first."""
+    """`vendor` and `product` as NVD names them today; their older names are known to scanning/cpe.py."""
 
     name: str
-    cpes: tuple[tuple[str, str], ...]
+    vendor: str
+    product: str
     patterns: tuple[Pattern, ...]
     cases: tuple[Case, ...]
 
     def cpe(self, version: str, update: str = "") -> str:
         """The formatted string of CPE 2.3."""
-        return "cpe:2.3:a:" + ":".join((*self.cpes[0], _quoted(version), _quoted(update) or "*")) + ":*:*:*:*:*:*"
+        fields = (self.vendor, self.product, _quoted(version), _quoted(update) or "*")
+        return f"cpe:2.3:a:{':'.join(fields)}:*:*:*:*:*:*"
 
 
 @cache
@@ -67,9 +69,11 @@ def signatures() -> tuple[Signature, ...]:
 
 
 def _signature(said: dict[str, Any]) -> Signature:
+    vendor, product = said["cpe"]
     return Signature(
         name=said["name"],
-        cpes=tuple((vendor, product) for vendor, product in said["cpe"]),
+        vendor=vendor,
+        product=product,
         patterns=tuple(_pattern(one) for one in said["pattern"]),
         cases=tuple(_case(one) for one in said.get("case", ())),
     )

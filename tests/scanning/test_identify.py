@@ -103,6 +103,10 @@ def test_a_version_that_stands_by_itself_counts_where_it_is_the_only_one() -> No
     assert told(ELF, sqlite, b"GLIBC_3.40.1\0") == []
 
 
+def test_a_version_that_stands_by_itself_may_end_with_letters() -> None:
+    assert told(ELF, b"%.80s (%.80s) %.80s\0", b"\x003.13.0rc1\0") == ["python 3.13.0rc1"]
+
+
 def test_a_version_of_another_product_does_not_hide_the_one_that_stands_by_itself() -> None:
     python = b"\x003.11.2\0%.80s (%.80s) %.80s\0PYTHONINSPECT\0"
     assert told(ELF, python, b"SQLite format 3\0", b"\xff3.40.1\0") == ["python 3.11.2", "sqlite 3.40.1"]
