@@ -11,6 +11,8 @@ from scanning.texts import decoded
 
 #: folders that are one place with those of the same name below /usr (Debian since 12, Alpine by and by)
 _MERGED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32"})
+#: bytes of all names for each byte of a database, beside what a small one may have: real ones have less than one
+_SHARE, _SMALL = 2, 2**16
 _APK = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
 
 _Reader = Callable[[bytes], Iterator[bytes]]
@@ -32,7 +34,17 @@ def files_of(path: str, content: bytes) -> frozenset[str]:
     reader = _reader_of(path)
     if reader is None:
         return frozenset()
-    return frozenset(place(decoded(name)) for name in reader(content) if name)
+    names = _within(reader(content), _SHARE * len(content) + _SMALL)
+    return frozenset(place(decoded(name)) for name in names if name)
+
+
+def _within(names: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """A folder that is named once may have a million files: as many bytes of names as a database can honestly have."""
+    for name in names:
+        most -= len(name)
+        if most < 0:
+            return
+        yield name
 
 
 def _reader_of(path: str) -> _Reader | None:

@@ -20,6 +20,7 @@ _INTEGERS, _TEXT, _TEXTS, _LOCAL_TEXT = 4, 6, 8, 9
 _ENTRY = struct.Struct(">4I")
 #: entries and texts of one header; a kernel has about 10,000 files
 _MOST_ENTRIES, _MOST_TEXTS = 10_000, 1_000_000
+_MOST_PACKAGES = 100_000
 #: instructions of SQLite's machine; a system of 5,000 packages needs 50,000
 _MOST_STEPS, _STEP = 50_000_000, 10_000
 #: keys that the system trusts stand among the packages
@@ -80,16 +81,22 @@ def _headers(database: bytes) -> Iterator[bytes]:
         left[0] -= 1
         return left[0] < 0
 
+    size = len(content)
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.deserialize(content)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.set_progress_handler(goes_on, _STEP)
             # a view of this name could compute for ever
             if connection.execute("SELECT type FROM sqlite_master WHERE name = 'Packages'").fetchall() != [("table",)]:
                 return
-            for (blob,) in connection.execute("SELECT blob FROM Packages ORDER BY hnum"):
+            for (blob,) in connection.execute("SELECT blob FROM Packages ORDER BY hnum LIMIT ?", (_MOST_PACKAGES,)):
                 if isinstance(blob, bytes):
+                    # many rows may share the pages of one
+                    size -= len(blob)
+                    if size < 0:
+                        return
                     yield blob
     except (sqlite3.Error, OverflowError, MemoryError):
         return

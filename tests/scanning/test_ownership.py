@@ -37,6 +37,11 @@ def test_apk_names_files_after_their_folder(path: str) -> None:
     assert files_of(path, content) == {"usr/bin/busybox", "etc/a", "etc/b", "c", "usr/lib/d"}
 
 
+def test_a_long_folder_with_very_many_files_is_not_written_out_for_each_of_them() -> None:
+    content = b"F:" + b"x" * 4_000 + b"\n" + b"".join(b"R:%d\n" % number for number in range(100_000))
+    assert sum(map(len, files_of("lib/apk/db/installed", content))) < 3 * len(content)
+
+
 @pytest.mark.parametrize("path", ["var/lib/dpkg/status", "var/lib/dpkg/info/x.md5sums", "installed", "x.list"])
 def test_other_files_tell_of_none(path: str) -> None:
     assert not tells_of_files(path)

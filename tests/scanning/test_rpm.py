@@ -103,6 +103,11 @@ def test_files_of_folders_that_are_not_there_are_passed_over() -> None:
     assert set(files_in(database(broken))) == {b"/usr/lib64/libcrypto.so.3", b"/etc/pki/tls/openssl.cnf"}
 
 
+def test_a_long_folder_with_very_many_files_is_not_written_out_for_each_of_them() -> None:
+    content = database(header("x", "1", "1", files=[f"/{'y' * 4_000}/{number}" for number in range(50_000)]))
+    assert sum(map(len, files_of(DATABASE, content))) < 3 * len(content)
+
+
 def test_a_view_that_computes_for_ever_is_not_asked() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute(
