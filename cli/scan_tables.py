@@ -10,7 +10,7 @@ from cli.context import console
 from models.findings import Severity
 from models.images import LayerFacts
 from models.scans import ComponentState, ImageReport, Vulnerability
-from scanning.reports.scanned import ORDER, Scanned, Sighted, size
+from scanning.reports.scanned import ORDER, Scanned, Sighted, instruction_of, size
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.MAJOR: "yellow", Severity.UNKNOWN: "magenta", Severity.MINOR: ""}
 #: characters of an instruction in a table
@@ -50,9 +50,8 @@ def _origin(report: ImageReport) -> Iterator[Text]:
     base = report.base
     if base is None:
         return
-    inherited = sum(found.inherited for found in report.vulnerabilities)
     layers = "layer 0" if base.layers == 1 else f"layers 0 to {base.layers - 1}"
-    yield Text(f"built from {base.reference} ({layers}), which brings {_counted(inherited, 'vulnerability')}")
+    yield Text(f"built from {base.reference} ({layers})")
     if rebuild := base.rebuild:
         yield Text(
             f"rebuild on {rebuild.reference}@{rebuild.digest[:19]}: mends {rebuild.mended:,} of {rebuild.inherited:,} "
@@ -79,7 +78,7 @@ def _show_layers(report: ImageReport) -> None:
             f"{layer.files:,}",
             components[layer.diff_id] or "",
             *(classes[layer.diff_id, severity] or "" for severity in ORDER),
-            _short(layer.instruction),
+            _short(instruction_of(layer)),
         )
         for layer in report.facts.layers
     ]
@@ -131,7 +130,7 @@ def _show_vulnerabilities(report: ImageReport, sightings: Iterable[Sighted]) -> 
             for one in by_layer[layer]
         ]
         place = f"layer {index[layer]}" if layer in index else "no layer"
-        instruction = _short(by_layer[layer][0].found.instruction) or "instruction unknown"
+        instruction = _short(by_layer[layer][0].instruction) or "instruction unknown"
         _draw(f"Vulnerabilities in {place}: {instruction}", columns, rows, "")
     console.print()
     console.print(_summary(report.vulnerabilities))
@@ -185,6 +184,4 @@ def _short(instruction: str) -> str:
 
 
 def _counted(count: int, what: str) -> str:
-    if count == 1:
-        return f"1 {what}"
-    return f"{count:,} {what[:-1]}ies" if what.endswith("y") else f"{count:,} {what}s"
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -220,16 +220,18 @@ def _outcome(iteration: IterationView) -> str:
 
 def _images(report: IterationReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("tier", "tags", "platform", "size", "layers", "components", "critical", "major", "minor", "unknown"):
-        table.add_column(column, justify="left" if column in ("tier", "tags", "platform") else "right")
+    counted = ("size", "layers", "components", "critical", "major", "minor", "unknown", "exploited", "inherited")
+    for column in ("tier", "tags", "platform", *counted, "base"):
+        table.add_column(column, justify="right" if column in counted else "left")
     for image in report.images:
-        counts = (image.layers, image.components, image.critical, image.major, image.minor, image.unknown)
+        found = (image.critical, image.major, image.minor, image.unknown, image.exploited, image.inherited)
         table.add_row(
             escape(image.tier),
             escape(", ".join(image.tags)),
             image.platform,
             f"{image.size / 1e6:,.1f} MB",
-            *(f"{count:,}" for count in counts),
+            *(f"{count:,}" for count in (image.layers, image.components, *found)),
+            escape(image.base),
         )
     return table
 
@@ -251,7 +253,9 @@ def _findings(findings: Iterable[Finding]) -> Table:
     for first, *others in alike.values():
         style = "red" if first.level is Level.REQUIREMENT else "yellow"
         places = "; ".join(one.where for one in (first, *others) if one.where)
-        grid.add_row(f"[{style}]{first.severity or first.level}[/]", f"[bold]{escape(first.title)}[/] {escape(places)}")
+        marks = (" [red]exploited[/]" if first.exploited else "") + (" [dim]base image[/]" if first.inherited else "")
+        said = f"[bold]{escape(first.title)}[/]{marks} {escape(places)}"
+        grid.add_row(f"[{style}]{first.severity or first.level}[/]", said)
         if first.evidence:
             grid.add_row("", escape(first.evidence))
         fixed = f" Fixed in {first.fixed_version}." if first.fixed_version else ""

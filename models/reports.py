@@ -33,6 +33,11 @@ class ExaminedImage(Message):
     major: int = 0
     minor: int = 0
     unknown: int = 0
+    #: of the vulnerabilities, those that come with the base image, and those that are known to be exploited
+    inherited: int = 0
+    exploited: int = 0
+    #: reference of the base image that it is built from, where that is known
+    base: str = ""
     scanner: Scanner | None = None
 
 

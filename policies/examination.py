@@ -190,6 +190,9 @@ def _image(place: _Place, report: ImageReport | None) -> ExaminedImage:
             "critical": classes.count(Severity.CRITICAL),
             "major": classes.count(Severity.MAJOR),
             "minor": classes.count(Severity.MINOR),
+            "inherited": sum(found.inherited for found in report.vulnerabilities),
+            "exploited": sum(found.exploited is not None for found in report.vulnerabilities),
+            "base": report.base.reference if report.base else "",
             "unknown": classes.count(Severity.UNKNOWN),
             "scanner": report.scanner,
         }

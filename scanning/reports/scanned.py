@@ -92,4 +92,6 @@ def _sightings(scanned: Scanned, report: ImageReport) -> Iterator[Sighted]:
 
 
 def _order(found: Vulnerability) -> tuple[object, ...]:
-    return ORDER.index(found.severity), found.component, found.version, found.id, found.layer, found.purl
+    """The weightiest class first, within it what is known to be exploited."""
+    said = found.component, found.version, found.id, found.layer, found.purl
+    return ORDER.index(found.severity), found.exploited is None, *said

@@ -39,6 +39,8 @@ JINJA = Finding(
     evidence="CVSS 8.6",
     severity=Severity.CRITICAL,
     fixed_version="2.10.1",
+    inherited=True,
+    exploited=True,
 )
 LABELS = ROOT.model_copy(
     update={"key": "image.labels", "rule": "image.labels", "level": Level.GUIDELINE, "title": "Labels are missing"}
@@ -52,7 +54,8 @@ async def reviewed(home: Path, crane: Harbour) -> Harbour:
     blobs = Blobs(home / "blobs")
     image = ExaminedImage(
         tier="Free", tags=("1.0",), platform="linux/amd64", digest=digest_of(b"x"), size=12_345_678, layers=4,
-        components=310, critical=1, major=2, minor=3, unknown=4,
+        components=310, critical=1, major=2, minor=3, unknown=4, inherited=5, exploited=1,
+        base="registry.example/debian:12",
     )  # fmt: skip
     findings = (LABELS, WAIVED, ROOT, ROOT.model_copy(update={"key": "other", "where": "Free linux/arm64"}), JINJA)
     report = IterationReport(verdict=Verdict.FAILED, at=MONDAY, policy="p", findings=findings, images=(image,))
@@ -106,6 +109,8 @@ async def test_a_publisher_sees_what_is_wrong_how_to_mend_it_and_by_when(shell: 
         "The image runs as [root] Free linux/amd64; Free linux/arm64",
         "mend: Bring it up to date. Fixed in 2.10.1.",
         "vulnerability:CVE-2019-10906",
+        "exploited base image",
+        "registry.example/debian:12",
         "Waived or accepted: 1",
         "new vulnerability: CVE-2019-10906 in Jinja2 2.10",
         "Changed since iteration 1",
@@ -162,7 +167,7 @@ async def test_the_document_is_complete(shell: Shell, reviewed: Harbour) -> None
     assert own["submission"]["manifest"]["tiers"][0]["source"]["tags"] == ["1.0"]
     assert [one["number"] for one in own["submission"]["iterations"]] == [1, 2]
     finding = own["submission"]["iterations"][1]["findings"][4]
-    assert (finding["severity"], finding["fixed_version"], finding["inherited"]) == ("critical", "2.10.1", False)
+    assert (finding["severity"], finding["fixed_version"], finding["inherited"]) == ("critical", "2.10.1", True)
     assert own["report"]["images"][0]["components"] == 310
     assert own["comparison"]["previous"]["differences"]["still_open"] == 3
     assert own["comparison"]["approved"]["number"] == 7

@@ -13,7 +13,7 @@ from models.findings import READABLE, FindingStatus, Severity, Verdict, VexState
 from models.images import PinnedTier, ReleaseSet
 from models.policy import Gate, HubPolicy, Rules
 from models.reports import IterationReport
-from models.scans import Component, ImageReport, Scanner, Vulnerability
+from models.scans import BaseOrigin, Component, ImageReport, KnownExploited, Scanner, Vulnerability
 from models.work import ImageProblem
 from policies import image_practices
 from policies.examination import examine, outcome_of
@@ -111,16 +111,18 @@ def test_one_report_returns_all_that_is_wrong() -> None:
 
 def test_each_image_is_shown_with_who_looked_at_it_and_what_was_found() -> None:
     found = (
-        vulnerability(1),
-        vulnerability(2, Severity.MAJOR),
+        vulnerability(1).model_copy(update={"exploited": KnownExploited(added=MONDAY.date())}),
+        vulnerability(2, Severity.MAJOR).model_copy(update={"inherited": True}),
         vulnerability(3, Severity.MINOR),
         vulnerability(4, Severity.UNKNOWN),
     )
-    amd64, arm64 = examined((report(b"amd64", *found), report(b"arm64"))).images
+    base = BaseOrigin(reference="registry.example/debian:12", digest=digest_of(b"base"), layers=1)
+    amd64, arm64 = examined((report(b"amd64", *found).model_copy(update={"base": base}), report(b"arm64"))).images
     assert (amd64.tier, amd64.tags, amd64.platform) == ("Standard", ("1.0",), "linux/amd64")
     assert (amd64.critical, amd64.major, amd64.minor, amd64.unknown) == (1, 1, 1, 1)
     assert (amd64.layers, amd64.components, amd64.size, amd64.scanner) == (1, 1, 30_000_000, SCANNER)
-    assert (arm64.platform, arm64.critical) == ("linux/arm64", 0)
+    assert (amd64.base, amd64.inherited, amd64.exploited) == ("registry.example/debian:12", 1, 1)
+    assert (arm64.platform, arm64.critical, arm64.base) == ("linux/arm64", 0, "")
 
 
 def test_a_listing_edit_is_examined_without_images() -> None:
