@@ -101,7 +101,7 @@ def _sections(head: bytes, tail: bytes, begin: int) -> Iterator[tuple[bytes, int
             return
         entries = [entry.unpack_from(tail, table - begin + number * length) for number in range(count)]
         texts = entries[names][4] - begin
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return
     for said in entries:
         if texts >= 0:

@@ -98,7 +98,8 @@ def _headers(database: bytes) -> Iterator[bytes]:
                     if size < 0:
                         return
                     yield blob
-    except (sqlite3.Error, OverflowError, MemoryError):
+    except (sqlite3.Error, ValueError, OverflowError, MemoryError):
+        # a message of SQLite that repeats the image is no UTF-8 then
         return
 
 

@@ -123,6 +123,9 @@ def nonsense() -> Iterator[bytes]:
         wrong = bytearray(content)
         wrong[field : field + 2] = b"\xff\xff"
         yield bytes(wrong)
+    wrong = bytearray(content)
+    wrong[40:48] = b"\xff" * 8
+    yield bytes(wrong)
     yield bytes(content[:-40])
 
 

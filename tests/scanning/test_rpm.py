@@ -87,6 +87,7 @@ BROKEN = [
     database(entry(1000, 99, 0, 1)),
     database(struct.pack(">2I", 2**31, 2**31)),
     database(schema="CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob TEXT)"),
+    database(OPENSSL).replace(b"CREATE TABLE", b"CREATE\xff\xfeBLE"),
     b"\x00\x05\x31\x62" * 2_000,
 ]
 
