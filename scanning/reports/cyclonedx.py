@@ -9,7 +9,7 @@ from models.findings import Severity
 from models.scans import Component, ComponentState, ImageReport, Score, Vulnerability
 from scanning.reports import vex_words
 from scanning.reports.document import written
-from scanning.reports.scanned import Scanned, Sighted, instruction_of, layers_of
+from scanning.reports.scanned import Scanned, Sighted, cpe_in, instruction_of, layers_of, purl_in
 from scanning.texts import clean
 
 #: lowest score of each severity word of CVSS; 2 has no word for critical
@@ -124,10 +124,10 @@ def _component(component: Component, ref: str, layer: int | None, paths: list[st
         "name": clean(component.name),
         "version": clean(component.version),
     }
-    if component.purl:
-        said["purl"] = component.purl
-    if component.cpe:
-        said["cpe"] = component.cpe
+    if purl := purl_in(component):
+        said["purl"] = purl
+    if cpe := cpe_in(component):
+        said["cpe"] = cpe
     properties: list[tuple[str, object]] = [("ecosystem", component.ecosystem), ("layer:diff_id", component.layer)]
     properties += [("layer", "" if layer is None else layer), ("state", component.state)]
     properties += [("evidence", component.evidence), ("source", _source(component))]
@@ -138,10 +138,11 @@ def _component(component: Component, ref: str, layer: int | None, paths: list[st
 
 def _evidence(component: Component, paths: list[str]) -> dict[str, Any]:
     """What we go by, and how sure we are: package data says of itself what it is, a binary is identified by content."""
-    binary = component.confidence < 1 or not component.purl
+    binary = component.confidence < 1
     technique = "binary-analysis" if binary else "manifest-analysis"
     method = {"technique": technique, "confidence": component.confidence, "value": clean(component.evidence)}
-    field, value = ("cpe", component.cpe) if component.cpe else ("purl", component.purl)
+    cpe = cpe_in(component)
+    field, value = ("cpe", cpe) if cpe else ("purl", purl_in(component))
     if not value:
         field, value = "name", clean(component.name)
     evidence: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """What all reports are made of: an image, what was found in it on every platform, and what is said of that."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,12 @@ from models.images import LayerFacts
 from models.scans import Component, ImageReport, Vulnerability
 from models.vex import VexStatement
 from policies.instructions import shown
+
+_PURL = re.compile(r"pkg:[A-Za-z0-9.+-]+/[!-~]+")
+#: a value of a CPE name (NISTIR 7695): special characters are quoted
+_AVSTRING = r"(?:[*-]|(?:\?*|\*)(?:[A-Za-z0-9._-]|\\[!-/:-@\[-`{-~])+(?:\?*|\*))"
+_LANGUAGE = r"(?:[*-]|[A-Za-z]{2,3}(?:-(?:[A-Za-z]{2}|[0-9]{3}))?)"
+_CPE = re.compile(rf"cpe:2\.3:[aho*-](?::{_AVSTRING}){{5}}:{_LANGUAGE}(?::{_AVSTRING}){{4}}")
 
 #: the weightiest first; what is not scored yet waits for somebody to look at it
 ORDER = (Severity.CRITICAL, Severity.MAJOR, Severity.UNKNOWN, Severity.MINOR)
@@ -62,6 +69,16 @@ class Sighted(NamedTuple):
 def instruction_of(layer: LayerFacts) -> str:
     """A report is read by more people than the image: secrets in instructions are not repeated."""
     return shown(" ".join(layer.instruction.split()))
+
+
+def purl_in(component: Component) -> str:
+    """The package URL; empty for what is none, or has white space in it, where another field might begin."""
+    return component.purl if _PURL.fullmatch(component.purl) else ""
+
+
+def cpe_in(component: Component) -> str:
+    """The CPE 2.3 name; empty for what is none, as a version that an image says may not fit into one."""
+    return component.cpe if _CPE.fullmatch(component.cpe) else ""
 
 
 def layers_of(report: ImageReport) -> dict[str, LayerFacts]:

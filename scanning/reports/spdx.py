@@ -8,7 +8,7 @@ from typing import Any
 from models.base import digest_of
 from models.scans import Component, ComponentState, ImageReport
 from scanning.reports.document import written
-from scanning.reports.scanned import Scanned, layers_of
+from scanning.reports.scanned import Scanned, cpe_in, layers_of, purl_in
 from scanning.texts import clean
 
 #: what nobody has looked for, and what is not said
@@ -106,15 +106,10 @@ def _how_found(component: Component, layer: int | None) -> str:
 
 
 def _references(component: Component) -> Iterator[dict[str, str]]:
-    # white space is not allowed in a locator, and would be somebody's attempt to write another field
-    if component.purl and not component.purl.split()[1:]:
-        yield {
-            "referenceCategory": "PACKAGE-MANAGER",
-            "referenceType": "purl",
-            "referenceLocator": component.purl,
-        }
-    if component.cpe and not component.cpe.split()[1:]:
-        yield {"referenceCategory": "SECURITY", "referenceType": "cpe23Type", "referenceLocator": component.cpe}
+    if purl := purl_in(component):
+        yield {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}
+    if cpe := cpe_in(component):
+        yield {"referenceCategory": "SECURITY", "referenceType": "cpe23Type", "referenceLocator": cpe}
 
 
 def _unknown() -> dict[str, Any]:
