@@ -87,6 +87,8 @@ class _Reading:
         self._licences: set[str] = set()
         #: the binary that has this name now
         self._named: dict[str, Binary] = {}
+        #: programs that have packages compiled into them
+        self._compiled: set[str] = set()
         #: places of files that the layer's package databases name
         self._owned: set[str] = set()
 
@@ -116,6 +118,10 @@ class _Reading:
         found.licences = tuple(sorted(self._licences)[:MOST_PATHS])
         for binary in found.binaries:
             binary.owned = place(binary.identified[0].path) in self._owned
+        for path in self._compiled:
+            # a program that a package owns is that package, and not its modules too
+            if place(path) in self._owned:
+                found.databases.pop(path, None)
         return found
 
     def _mark(self, folder: str, name: str) -> None:
@@ -172,9 +178,13 @@ class _Reading:
         return True
 
     def _identify(self, path: str) -> None:
-        identified = self._identifier.identify(path, self._tar.chunks())
-        if identified:
-            binary = Binary(identified, [path])
+        bits = self._identifier.look(path, self._tar.chunks())
+        if bits.packages:
+            self._budget.takes_packages(len(bits.packages))
+            self._found.databases[path] = bits.packages
+            self._compiled.add(path)
+        if bits.identified:
+            binary = Binary(bits.identified, [path])
             self._found.binaries.append(binary)
             self._named[path] = binary
 
