@@ -1,14 +1,13 @@
 """What the hub knows of an image beyond the advisories: the base that it is built from, the security team's classes."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from models.bases import KnownBase
 from models.errors import NotFound
 from models.policy import SeverityClasses
-from models.scans import Classing, ImageReport
+from models.scans import ImageReport
 from policies.bases import base_of, successors, with_base
 from policies.classes import with_classes
 from policies.vulnerabilities import key_for
@@ -30,13 +29,22 @@ class HubKnowledge:
 
     async def applied_to(self, report: ImageReport) -> ImageReport:
         """The report as it stands now; applied again, the report stays as it is. Errors: ToolFailed."""
-        async with self.database.session() as session:
+        async with self.database.session(brief=True) as session:
             known = await bases.known(session)
             classings = await classes.in_force(session)
         classed = with_classes(report, classings, lambda score: severity_of(score, self.severity))
+        told = with_base(classed, known, {})
         base = base_of(report.facts, known)
-        present = await self._present(successors(base, known)) if base else {}
-        return with_base(classed, known, present)
+        present: dict[str, frozenset[str]] = {}
+        for candidate in successors(base, known) if base else ():
+            if (keys := await self._keys(candidate)) is None:
+                continue
+            present[candidate.digest] = keys
+            told = with_base(classed, known, present)
+            # the same reference comes first: where that helps, no other is asked for
+            if told.base and told.base.rebuild and candidate.reference == told.base.reference:
+                break
+        return told
 
     async def changed_at(self) -> datetime | None:
         """When it changed last: a report that was stored before then may say something else now."""
@@ -44,19 +52,11 @@ class HubKnowledge:
             moments = await bases.changed_at(session), await classes.changed_at(session)
         return max((moment for moment in moments if moment is not None), default=None)
 
-    async def classings(self) -> dict[str, Classing]:
-        """The security team's classes in force."""
-        async with self.database.session() as session:
-            return await classes.in_force(session)
-
-    async def _present(self, candidates: Iterable[KnownBase]) -> dict[str, frozenset[str]]:
-        """Keys of what is known against each base now, by digest; one whose report is lost is left out."""
-        present: dict[str, frozenset[str]] = {}
-        for base in candidates:
-            try:
-                report = await self.blobs.get_message(ImageReport, base.report)
-            except NotFound:
-                continue
-            found = await asyncio.to_thread(self.advisories.match, report.components, self.severity)
-            present[base.digest] = frozenset(key_for(one) for one in found)
-        return present
+    async def _keys(self, base: KnownBase) -> frozenset[str] | None:
+        """Of what is known against a base image now; None where its report is lost."""
+        try:
+            report = await self.blobs.get_message(ImageReport, base.report)
+        except NotFound:
+            return None
+        found = await asyncio.to_thread(self.advisories.match, report.components, self.severity)
+        return frozenset(key_for(one) for one in found)
