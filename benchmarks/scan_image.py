@@ -1,5 +1,6 @@
 """The images that `benchmarks.scan` scans: built on the spot from real files of this machine, and of nothing else."""
 
+import copy
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,25 +39,23 @@ def build(folder: Path, megabytes: int) -> Built:
     installed packages, and an application of a twentieth of the size, which is another one in the second image."""
     total = megabytes * MB
     application = int(total * _APPLICATION)
-    below = list(_base((total - application) // 3))
-    # what is installed last is what the layers below have no room for
-    sources = list(_files(Path(sysconfig.get_path("purelib"))))[::-1]
-    first = _gathered("COPY app /app", sources, Path(sysconfig.get_path("purelib")), "app/", application)
-    second = _gathered(
-        "COPY app /app", sources[len(first.files) :], Path(sysconfig.get_path("purelib")), "app/", application
-    )
-    before = _write(folder / "before", [*below, first])
-    after = _write(folder / "after", [*below, second])
-    layers = [*below, first]
+    base = ImageBuilder(PLATFORM, user="10001", cmd=("python3",))
+    files = size = 0
+    for layer in _base((total - application) // 3):
+        base.layer(layer.files, layer.instruction)
+        files, size = files + len(layer.files), size + layer.size
+    # taken from the end, which the layer of installed packages has no room for
+    site = Path(sysconfig.get_path("purelib"))
+    sources = list(_files(site))[::-1]
+    first = _gathered("COPY app /app", sources, site, "app/", application)
+    second = _gathered("COPY app /app", sources[len(first.files) :], site, "app/", application)
+    before, after = (_write(base, layer, folder / name) for layer, name in ((first, "before"), (second, "after")))
     blobs = sum(blob.stat().st_size for blob in (before / "blobs" / "sha256").iterdir())
-    return Built(before, after, sum(len(layer.files) for layer in layers), sum(layer.size for layer in layers), blobs)
+    return Built(before, after, files + len(first.files), size + first.size, blobs)
 
 
-def _write(layout: Path, layers: Iterable[_Layer]) -> Path:
-    builder = ImageBuilder(PLATFORM, user="10001", cmd=("python3",))
-    for layer in layers:
-        builder.layer(layer.files, layer.instruction)
-    builder.write(layout, "1.0")
+def _write(base: ImageBuilder, layer: _Layer, layout: Path) -> Path:
+    copy.deepcopy(base).layer(layer.files, layer.instruction).write(layout, "1.0")
     return layout
 
 
