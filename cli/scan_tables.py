@@ -11,10 +11,13 @@ from models.findings import Severity
 from models.images import LayerFacts
 from models.scans import ComponentState, ImageReport, Vulnerability
 from scanning.reports.scanned import ORDER, Scanned, Sighted, instruction_of, size
+from scanning.standing import doubts_in
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.MAJOR: "yellow", Severity.UNKNOWN: "magenta", Severity.MINOR: ""}
 #: characters of an instruction in a table
 _SHORT = 60
+#: components that are named where there may be many
+_FEW = 5
 
 
 def show(scanned: Scanned, *, everything: bool) -> None:
@@ -33,6 +36,7 @@ def _show(report: ImageReport, sightings: Sequence[Sighted], *, everything: bool
         Text(f"{facts.platform}  {facts.digest}", "bold"),
         Text(f"{system} · {weight} · {_components(report)}"),
         *_origin(report),
+        *_doubts(report),
         Text(f"scanner {report.scanner.version} · advisories {report.scanner.advisory_snapshot[:19]}", "dim"),
     ):
         console.print(line, soft_wrap=True)
@@ -58,6 +62,13 @@ def _origin(report: ImageReport) -> Iterator[Text]:
             "inherited vulnerabilities",
             "bold",
         )
+
+
+def _doubts(report: ImageReport) -> Iterator[Text]:
+    """Of what nothing is known, and not because there is nothing."""
+    for doubt, names in doubts_in(report.components).items():
+        more = (f"and {len(names) - _FEW:,} more",) if len(names) > _FEW else ()
+        yield Text(f"{_counted(len(names), 'component')} {doubt}: {', '.join((*names[:_FEW], *more))}", "magenta")
 
 
 def _components(report: ImageReport) -> str:
