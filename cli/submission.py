@@ -182,8 +182,9 @@ async def decide(
             assignee = (await people.get(session, to)).id if to else ""
         extra: dict[str, Any] = {"delayed": delayed, "to": assignee, "finding": finding}
         if kind is Waive:
+            waived = _known(view, finding)
             waiver = Waiver(
-                finding=_known(view, finding).key,
+                finding=waived.key,
                 state=state,
                 justification=justification,
                 evidence=text,
@@ -191,6 +192,7 @@ async def decide(
                 scope=scope,
                 subject=_subject(view, scope, subject),
                 expires=datetime.now(UTC) + timedelta(days=_within(days, hub)),
+                severity=waived.severity,
             )
             extra["waiver"] = await desk.store_waiver(hub, waiver)
         command = kind.model_validate(

@@ -11,7 +11,7 @@ from models.scans import ImageReport, Vulnerability
 from models.vex import VexStatement
 from policies.vex import statement_of
 from policies.vulnerabilities import key_for
-from policies.waivers import of_image
+from policies.waivers import of_image, still_holds
 from scanning.reports.scanned import Scanned
 from store import people, submissions, waivers
 from store.blobs import Blobs
@@ -79,6 +79,6 @@ def _statements(
         reaching = of_image(given, product=product, release=release, image=image, now=now)
         for found in report.vulnerabilities:
             waiver = reaching.get(key_for(found))
-            if waiver is not None:
+            if waiver is not None and still_holds(waiver, found.severity):
                 covered[image, found] = statement_of(waiver, found.id, (image,), found.purl)
     return covered

@@ -239,6 +239,7 @@ def _waiver(
         scope=scope,
         subject=subject,
         expires=until,
+        severity=finding.severity,
     )
 
 

@@ -91,7 +91,11 @@ class WaiverScope(StrEnum):
 
 
 class Waiver(Message):
-    """Why a finding does not hold an item up: an expired waiver re-opens it. `subject` is what the scope names."""
+    """Why a finding does not hold an item up: an expired waiver re-opens it. `subject` is what the scope names.
+
+    `severity` is the finding's class when the waiver was given: one that has become heavier is open again, since who
+    agreed has agreed to less. Waivers of older versions do not say it, and hold for any.
+    """
 
     finding: str
     state: VexState
@@ -101,3 +105,4 @@ class Waiver(Message):
     scope: WaiverScope
     subject: str
     expires: datetime
+    severity: Severity | None = None

@@ -1,6 +1,6 @@
 """How a product stands to a vulnerability of a package, and what a new look at the advisories changes in that."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -109,7 +109,7 @@ def changes_to_tell(
 
 
 def waived(
-    keys: Iterable[str],
+    severities: Mapping[str, Severity],
     *,
     waivers: Sequence[Waiver],
     product: str,
@@ -117,9 +117,10 @@ def waived(
     images: dict[str, set[str]],
     now: datetime,
 ) -> set[str]:
-    """Which of the exposures are waived. `images` are the digests of the images in which each was seen."""
+    """Which of the exposures (key -> class) are waived. `images` are the digests of the images that have each."""
     findings = [
-        Finding(key=key, rule=RULE, level=Level.GUIDELINE, title=key, why="", remedy="") for key in sorted(keys)
+        Finding(key=key, rule=RULE, level=Level.GUIDELINE, title=key, why="", remedy="", severity=severity)
+        for key, severity in sorted(severities.items())
     ]
     judged = apply_waivers(
         findings, waivers=waivers, accepted=(), product=product, release=release, now=now, images=images

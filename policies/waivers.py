@@ -4,9 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from models.errors import Problem
-from models.findings import Finding, FindingStatus, VexState, Waiver, WaiverScope
+from models.findings import Finding, FindingStatus, Severity, VexState, Waiver, WaiverScope
 from models.images import ReleaseSet
 from models.policy import Terms
+
+#: an unclassed finding counts as major (domain.md)
+_WEIGHT = {Severity.MINOR: 0, Severity.UNKNOWN: 1, Severity.MAJOR: 1, Severity.CRITICAL: 2}
 
 
 def problems_of(waiver: Waiver, terms: Terms, now: datetime) -> Iterator[Problem]:
@@ -40,7 +43,8 @@ def apply_waivers(
 ) -> tuple[Finding, ...]:
     """A waiver in force sets a finding's status to waived; an approved iteration's open guideline is accepted.
 
-    An expired waiver does nothing: the finding is open again (domain.md). A requirement is never accepted silently.
+    An expired waiver does nothing, nor does one of a finding that has become heavier since: it is open again. A
+    requirement is never accepted silently.
     `images` are the digests of the images in which a finding was seen, by its key: it is waived when all are covered.
     """
     covers = _Coverage(product, release)
@@ -49,8 +53,19 @@ def apply_waivers(
         if waiver.expires > now:
             in_force.setdefault(waiver.finding, []).append(waiver)
     seen = images or {}
-    waived = {key for key, given in in_force.items() if covers.all_of(seen.get(key, ()), given)}
-    return tuple(_with_status(finding, waived, accepted) for finding in findings)
+    judged = []
+    for finding in findings:
+        given = [waiver for waiver in in_force.get(finding.key, ()) if still_holds(waiver, finding.severity)]
+        waived = bool(given) and covers.all_of(seen.get(finding.key, ()), given)
+        judged.append(_with_status(finding, waived, accepted))
+    return tuple(judged)
+
+
+def still_holds(waiver: Waiver, severity: Severity | None) -> bool:
+    """Whether the finding is of no heavier class than when the waiver was given."""
+    if waiver.severity is None or severity is None:
+        return True
+    return _WEIGHT[severity] <= _WEIGHT[waiver.severity]
 
 
 def of_image(
@@ -67,8 +82,8 @@ def of_image(
     return found
 
 
-def _with_status(finding: Finding, waived: Collection[str], accepted: Collection[str]) -> Finding:
-    if finding.key in waived:
+def _with_status(finding: Finding, waived: bool, accepted: Collection[str]) -> Finding:
+    if waived:
         return finding.model_copy(update={"status": FindingStatus.WAIVED})
     if finding.key in accepted and not finding.blocks:
         return finding.model_copy(update={"status": FindingStatus.ACCEPTED})

@@ -213,7 +213,8 @@ async def _without_waived(
         if not keys.keys() & {waiver.finding for waiver in given}:
             continue
         images = await _images_of(session, product, known)
-        for key in waived(keys, waivers=given, product=product, release=release, images=images, now=dispensed.now):
+        classes = {key: now[matter].severity for key, matter in keys.items()}
+        for key in waived(classes, waivers=given, product=product, release=release, images=images, now=dispensed.now):
             del now[keys[key]]
     return now
 

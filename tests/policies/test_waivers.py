@@ -9,6 +9,7 @@ from models.findings import (
     Finding,
     FindingStatus,
     Level,
+    Severity,
     VexJustification,
     VexState,
     Waiver,
@@ -69,6 +70,27 @@ def test_a_waiver_in_force_lifts_the_finding_and_an_expired_one_opens_it_again()
     assert status(waiver(expires=MONDAY)) is FindingStatus.OPEN
     assert status(waiver(expires=MONDAY - DAY)) is FindingStatus.OPEN
     assert status(waiver(expires=MONDAY - DAY), waiver()) is FindingStatus.WAIVED
+
+
+@pytest.mark.parametrize(
+    ("given_for", "now", "waived"),
+    [
+        (Severity.MAJOR, Severity.CRITICAL, False),
+        (Severity.UNKNOWN, Severity.CRITICAL, False),
+        (Severity.MINOR, Severity.UNKNOWN, False),
+        # an unclassed one counts as major
+        (Severity.UNKNOWN, Severity.MAJOR, True),
+        (Severity.CRITICAL, Severity.MINOR, True),
+        (Severity.CRITICAL, Severity.CRITICAL, True),
+        (None, Severity.CRITICAL, True),
+        (Severity.MAJOR, None, True),
+    ],
+)
+def test_what_has_become_heavier_than_it_was_is_open_again(
+    given_for: Severity | None, now: Severity | None, waived: bool
+) -> None:
+    found = status(waiver(severity=given_for), of=finding().model_copy(update={"severity": now}))
+    assert (found is FindingStatus.WAIVED) is waived
 
 
 def test_a_waived_requirement_does_not_block() -> None:
