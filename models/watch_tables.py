@@ -123,11 +123,15 @@ class WatchedImageRow(SQLModel, table=True):
 
 
 class ExposureRow(SQLModel, table=True):
-    """A vulnerability of a product as it stands; `closed_at` once it is mended, withdrawn or waived."""
+    """A vulnerability of a product as it stands; `closed_at` once it is mended, withdrawn or waived.
+
+    No foreign key: its rows come from those of watched_product, which has one, and in a batch that concerns very many
+    products the check of each would cost as much as its row.
+    """
 
     __tablename__ = "exposure"
 
-    product: str = Field(primary_key=True, foreign_key="product.id", ondelete="CASCADE")
+    product: str = Field(primary_key=True)
     #: key of the finding
     key: str = Field(primary_key=True, sa_type=Prose)
     vulnerability: str = Field(index=True)
@@ -174,12 +178,12 @@ class BatchRow(SQLModel, table=True):
 
 
 class BatchChangeRow(SQLModel, table=True):
-    """What a batch changes for a product: told to its process, and mailed, once."""
+    """What a batch changes for a product: told to its process, and mailed, once. No foreign keys, as in `exposure`."""
 
     __tablename__ = "batch_change"
 
-    batch: str = Field(primary_key=True, foreign_key="batch.id", ondelete="CASCADE")
-    product: str = Field(primary_key=True, foreign_key="product.id", ondelete="CASCADE")
+    batch: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
     key: str = Field(primary_key=True, sa_type=Prose)
     kind: ChangeKind = Field(sa_type=Word(ChangeKind))
     #: what holds now, or held until now

@@ -34,7 +34,8 @@ async def spread(
         changed = tuple(name for name in values if name not in key and name not in keep)
         dialect = session.get_bind().dialect.name
         statement = _statement(dialect, table_of(table), tuple(values), tuple(key), changed)
-        listed = json.dumps(list(products)) if dialect == "sqlite" else list(products)
+        # neighbours in the index are written one after the other
+        listed = json.dumps(sorted(products)) if dialect == "sqlite" else sorted(products)
         await session.exec(
             statement, params={_LISTED: listed} | {f"of_{name}": value for name, value in values.items()}
         )

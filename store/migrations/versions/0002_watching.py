@@ -147,10 +147,6 @@ def upgrade() -> None:
         sa.Column("was", sa.String(40), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["batch"], ["batch.id"], name=op.f("fk_batch_change_batch_batch"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["product"], ["product.id"], name=op.f("fk_batch_change_product_product"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("batch", "product", "key", name=op.f("pk_batch_change")),
     )
     with op.batch_alter_table("batch_change", schema=None) as batch_op:
@@ -172,9 +168,6 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["product"], ["product.id"], name=op.f("fk_exposure_product_product"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("product", "key", name=op.f("pk_exposure")),
     )
     with op.batch_alter_table("exposure", schema=None) as batch_op:
