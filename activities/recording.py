@@ -43,7 +43,7 @@ class RecordingActivities:
 
             await self.database.write(record, brief=True)
 
-    async def _granted(self, recording: SubmissionRecording) -> dict[str, Waiver | None]:
+    async def _granted(self, recording: SubmissionRecording | ProductRecording) -> dict[str, Waiver | None]:
         """The stored waivers that the entries name.
 
         The desk stores a waiver before its command; one that nobody stored came by a signal. It waives nothing beyond
@@ -54,7 +54,7 @@ class RecordingActivities:
             try:
                 granted[digest] = await self.blobs.get_message(Waiver, digest)
             except NotFound as missing:
-                log.warning("a waiver was never stored", submission=recording.snapshot.id, missing=str(missing))
+                log.warning("a waiver was never stored", subject=recording.snapshot.id, missing=str(missing))
                 granted[digest] = None
         return granted
 
@@ -62,7 +62,10 @@ class RecordingActivities:
     async def record_product(self, recording: ProductRecording) -> None:
         run = _run()
         with translated():
-            await self.database.write(lambda session: projection.record_product(session, recording, run), brief=True)
+            granted = await self._granted(recording)
+            await self.database.write(
+                lambda session: projection.record_product(session, recording, run, granted=granted), brief=True
+            )
 
     @activity.defn
     async def record_application(self, recording: ApplicationRecording) -> None:

@@ -89,6 +89,10 @@ async def _tell(product: str, actor: str, kind: type[Command], text: str, json_:
         command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text)
         snapshot = await desk.decide_product(hub, row.id, command)
         await recorded(hub, snapshot)
+    show_snapshot(snapshot, json_)
+
+
+def show_snapshot(snapshot: ProductSnapshot, json_: bool) -> None:
     if json_:
         write_json(snapshot)
         return

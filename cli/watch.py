@@ -1,16 +1,20 @@
 """The watch over published products on the command line: how they stand, what waits for whom, a look by hand."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from cli.context import Actor, Json, MaybeActor, console, load_settings, runs, table, when, write_json
-from cli.product import Id, product_of
+from cli.product import Id, product_of, show_snapshot
+from desk import submissions
 from desk import watching as desk
-from desk.hub import open_database, open_hub
+from desk.hub import Hub, open_database, open_hub
+from desk.recorded import recorded
 from models.addresses import new_id
-from models.commands import Command, Confirm, Decline
+from models.commands import AskWaiver, Command, Confirm, Decline, Waive
 from models.errors import NotAllowed
+from models.findings import VexJustification, VexState, Waiver, WaiverScope
 from models.tables import ProductRow
 from models.watching import Clock
 from policies import words
@@ -20,6 +24,7 @@ from store.watch_views import ExposureView
 
 app = typer.Typer(help="Published products under watch: clocks, updates of advisories, mass changes.")
 
+Finding = Annotated[str, typer.Argument(help="Id of the vulnerability, or the key of the finding.")]
 Batch = Annotated[str, typer.Argument(help="Id of the update, as `wharfinger watch` shows it.")]
 
 
@@ -116,6 +121,70 @@ def _clocked(view: ExposureView, clock: Clock | None) -> ExposureView:
 
 def _urgency(view: ExposureView) -> tuple[bool, float]:
     return view.due is None, view.due.timestamp() if view.due else 0.0
+
+
+@app.command()
+@runs
+async def waive(
+    product: Id,
+    finding: Finding,
+    actor: Actor,
+    text: Annotated[str, typer.Option("--text", help="The evidence that it does no harm.")],
+    state: Annotated[VexState, typer.Option(help="OpenVEX status.")] = VexState.NOT_AFFECTED,
+    justification: Annotated[VexJustification | None, typer.Option(help="OpenVEX justification.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="For how long.")] = 90,
+    json_: Json = False,
+) -> None:
+    """A vulnerability of a published product need not be mended; of a critical one a second approver decides."""
+    async with open_hub(load_settings()) as hub:
+        row, key, person = await _found(hub, product, finding, actor)
+        waiver = Waiver(
+            finding=key,
+            state=state,
+            justification=justification,
+            evidence=text,
+            owner=person,
+            scope=WaiverScope.PRODUCT,
+            subject=row.id,
+            expires=datetime.now(UTC) + timedelta(days=days),
+        )
+        digest = await submissions.store_waiver(hub, waiver)
+        command = Waive(id=f"waive-{new_id()}", actor=person, text=text, finding=key, waiver=digest)
+        snapshot = await submissions.decide_product(hub, row.id, command)
+        await recorded(hub, snapshot)
+    show_snapshot(snapshot, json_)
+
+
+@app.command("ask-waiver")
+@runs
+async def ask_waiver(
+    product: Id,
+    finding: Finding,
+    actor: Actor,
+    text: Annotated[str, typer.Option("--text", help="Why it does no harm.")],
+    json_: Json = False,
+) -> None:
+    """As a member of the publisher, ask that a vulnerability need not be mended."""
+    async with open_hub(load_settings()) as hub:
+        row, key, person = await _found(hub, product, finding, actor)
+        command = AskWaiver(id=f"ask-waiver-{new_id()}", actor=person, text=text, finding=key)
+        snapshot = await submissions.decide_product(hub, row.id, command)
+        await recorded(hub, snapshot)
+    show_snapshot(snapshot, json_)
+
+
+async def _found(hub: Hub, product: str, finding: str, actor: str) -> tuple[ProductRow, str, str]:
+    """The product, the key of the finding, and who acts; strangers do not learn what there is. Errors: NotAllowed."""
+    async with hub.database.session() as session:
+        row = await product_of(session, product)
+        person = await people.get(session, actor)
+    await _refuse_strangers(hub.database, row, actor)
+    keys = [clock.key for clock in await desk.clocks_of(hub.client, row.id)]
+    named = [key for key in keys if key == finding] or [key for key in keys if finding in key.split(":")]
+    if len(named) != 1:
+        listed = f" Say which: {', '.join(named)}." if named else ""
+        raise NotAllowed(f"{len(named)} of the vulnerabilities that have to be mended are called {finding}.{listed}")
+    return row, named[0], person.id
 
 
 @app.command()

@@ -204,7 +204,8 @@ class Recover(Command):
     act: ClassVar[str] = "recover"
 
 
-PRODUCT_COMMANDS: tuple[type[Command], ...] = (Hold, Revoke, Recover, Confirm, Decline, Undo)
+#: a waiver of a published product's finding is one of the product's own: its submission has ended
+PRODUCT_COMMANDS: tuple[type[Command], ...] = (Hold, Revoke, Recover, Confirm, Decline, Undo, Waive, AskWaiver)
 
 
 class ConfirmEmail(Command):

@@ -45,6 +45,8 @@ class ListingBefore(Message):
     reason: str = ""
     hold_until: datetime | None = None
     by_clock: bool = False
+    #: digest of the waiver that the decision put in force: the listing is then as it was
+    waiver: str = ""
 
 
 class ProductState(Message):

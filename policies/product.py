@@ -25,9 +25,9 @@ from models.products import (
     PublicationOrder,
 )
 from models.publishers import Standing
-from models.watching import ExposureChange
+from models.watching import Clock, ExposureChange
 from policies import clocks, words
-from policies.rights import PRODUCT_RIGHTS, demand
+from policies.rights import DECIDES, PRODUCT_RIGHTS, demand, effective
 
 _REMEMBERED = 100
 
@@ -37,6 +37,8 @@ class Change(NamedTuple):
     notices: tuple[N, ...] = ()
     #: the older submission of the same track, which has to be told
     superseded: str = ""
+    #: digest of the waiver that takes effect, or is taken back
+    waiver: str = ""
 
 
 def submit(state: ProductState, new: NewSubmission, terms: Remediation) -> Change:
@@ -191,12 +193,12 @@ def tell(state: ProductState, command: c.Command, standing: Standing, now: datet
     demand(PRODUCT_RIGHTS, command, standing)
     if command.release and command.release != state.release:
         raise NotAllowed(f"That was about release set {command.release}, which is not the published one now.")
-    change = _judged(state, command, now)
+    change = _judged(state, command, standing, now)
     seen = (*state.seen, command.id)[-_REMEMBERED:]
     return change._replace(state=_revised(change.state.model_copy(update={"seen": seen})))
 
 
-def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
+def _judged(state: ProductState, command: c.Command, standing: Standing, now: datetime) -> Change:
     live = {ListingStatus.PUBLISHED, ListingStatus.HOLD}
     match command:
         case c.Hold() if state.status is ListingStatus.PUBLISHED and state.proposal is None:
@@ -207,6 +209,11 @@ def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
             decided = _decided(state, command.actor, now)
             told = (N.RECOVERED, N.LISTING_RECOVERED) if state.by_clock else (N.RECOVERED,)
             return Change(_listed(decided, ListingStatus.PUBLISHED), told)
+        case c.Waive() if state.proposal is None:
+            return _waive(state, command, standing, now)
+        case c.AskWaiver():
+            _refuse_unknown(state, command.finding)
+            return Change(state.model_copy(), (N.WAIVER_ASKED,))
         case c.Confirm() | c.Decline() if state.proposal is not None and state.proposal.actor == command.actor:
             raise NotAllowed("The approver is not the proposer: somebody else confirms or declines.")
         case c.Confirm() if state.proposal is not None:
@@ -215,6 +222,9 @@ def _judged(state: ProductState, command: c.Command, now: datetime) -> Change:
             return Change(state.model_copy(update={"proposal": None}), (N.PROPOSAL_DECLINED,))
         case c.Undo() if state.proposal is not None:
             return Change(state.model_copy(update={"proposal": None}))
+        case c.Undo() if state.before is not None and state.before.waiver:
+            # its exposure is open again for the next look at the advisories, which starts its clock anew
+            return Change(state.model_copy(update={"before": None}), (N.CORRECTION,), waiver=state.before.waiver)
         case c.Undo() if state.before is not None:
             return _undone(state, state.before, command.actor, now)
         case _:
@@ -229,7 +239,45 @@ def _proposed(state: ProductState, act: ProposedAct, command: c.Command, notice:
     return Change(state.model_copy(update={"proposal": proposal, "before": None}), (notice,))
 
 
+def _waive(state: ProductState, command: c.Waive, standing: Standing, now: datetime) -> Change:
+    """What is critical needs a second approver, and so does what a reviewer proposes."""
+    clock = _refuse_unknown(state, command.finding)
+    if clock.severity is Severity.CRITICAL or DECIDES.isdisjoint(effective(standing)):
+        proposal = Proposal(
+            act=ProposedAct.WAIVE,
+            actor=command.actor,
+            text=command.text,
+            finding=command.finding,
+            waiver=command.waiver,
+        )
+        return Change(state.model_copy(update={"proposal": proposal, "before": None}), (N.WAIVER_PROPOSED,))
+    return _waived(state, command.finding, command.waiver, now)
+
+
+def _refuse_unknown(state: ProductState, finding: str) -> Clock:
+    """Only what has a clock needs a waiver; what waits for a class or is minor holds nothing against the listing."""
+    for clock in state.exposures:
+        if clock.key == finding:
+            return clock
+    raise NotAllowed(f"Nothing with the key {finding} has to be mended: only what has a clock needs a waiver.")
+
+
+def _waived(state: ProductState, finding: str, waiver: str, now: datetime) -> Change:
+    """Its clock ends, and with it the hold if nothing else is overdue. When the waiver ends, a new clock begins."""
+    kept = tuple(clock for clock in state.exposures if clock.key != finding)
+    waived = state.model_copy(update={"exposures": kept, "proposal": None})
+    notices: tuple[N, ...] = (N.WAIVER_GRANTED,)
+    if state.by_clock and not clocks.overdue(kept, now):
+        waived, notices = recovered(waived), (N.WAIVER_GRANTED, N.RECOVERED, N.LISTING_RECOVERED)
+    elif state.by_clock and state.status is ListingStatus.HOLD:
+        waived = held_by_clock(waived, now)
+    before = ListingBefore(status=waived.status, at=now, waiver=waiver)
+    return Change(waived.model_copy(update={"before": before}), notices, waiver=waiver)
+
+
 def _confirmed(state: ProductState, proposal: Proposal, actor: str, now: datetime) -> Change:
+    if proposal.act is ProposedAct.WAIVE:
+        return _waived(state, proposal.finding, proposal.waiver, now)
     decided = _decided(state, actor, now)
     if proposal.act is ProposedAct.HOLD:
         until = now + timedelta(days=state.clocks.hold_days)

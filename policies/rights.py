@@ -53,6 +53,9 @@ PRODUCT_RIGHTS: dict[str, frozenset[Role]] = {
     "confirm": _SECOND,
     "decline": _SECOND,
     "undo": _MODERATION,
+    # as in a submission: a reviewer's waiver is a proposal, as is that of what is critical
+    "waive": _REVIEW | {Role.SECURITY},
+    "ask_waiver": _PUBLISHER,
 }
 
 PUBLISHER_RIGHTS: dict[str, frozenset[Role]] = {

@@ -119,14 +119,27 @@ def submission_columns(snapshot: Snapshot) -> dict[str, Any]:
 
 
 async def record_product(
-    session: AsyncSession, recording: ProductRecording, run: str, *, overwrite: bool = False
+    session: AsyncSession,
+    recording: ProductRecording,
+    run: str,
+    *,
+    granted: Mapping[str, Waiver | None] | None = None,
+    overwrite: bool = False,
 ) -> int:
-    """Snapshot, listing, events and notices of a product; returns how many notices were queued. Errors: RowMissing."""
+    """Snapshot, listing, events and notices of a product; returns how many notices were queued.
+
+    `granted` are the stored waivers that the entries name, by digest: they belong to the submission that is live.
+    Errors: RowMissing.
+    """
     snapshot = recording.snapshot
     row: Any = (await session.exec(_PRODUCT, params={"product": snapshot.id})).first()
     if row is None:
         raise RowMissing(f"Product {snapshot.id} has no row; the reconciler restores it.")
     new = await trail.write_events(session, product_address(row.id), run, snapshot.revision, recording.entries)
+    if waived := [entry for entry in new if entry.waiver]:
+        live = await session.get_one(SubmissionRow, snapshot.submission)
+        for entry in waived:
+            await waivers.take(session, live, entry, granted or {})
     await project_product(session, row, snapshot, _latest(recording.entries), overwrite=overwrite)
     proposer = snapshot.proposal.actor if snapshot.proposal else ""
     circle = Circle(publisher=row.publisher, product=row.id, proposer=proposer)

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.recording import RecordingActivities
     from models import events as e
     from models.addresses import submission_address
-    from models.commands import PRODUCT_COMMANDS, Command, Supersede
+    from models.commands import PRODUCT_COMMANDS, AskWaiver, Command, Supersede, Waive
     from models.errors import NotAllowed
     from models.notices import NoticeKind
     from models.products import ListingStatus, NewSubmission, ProductSnapshot, ProductState, PublicationOrder, Submitted
@@ -281,7 +281,10 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
     # --- decisions on the listing -----------------------------------------------------------------------------------
 
     def _told(self, command: Command, standing: Standing) -> ProductSnapshot:
-        self._advance(life.tell(self._state, command, standing, now()), entry_of(command))
+        change = life.tell(self._state, command, standing, now())
+        # of a product's findings there is no list beside the words: they name the one that they are about
+        about = f"{command.finding}\n{command.text}" if isinstance(command, Waive | AskWaiver) else command.text
+        self._advance(change, entry_of(command, text=about, waiver=change.waiver))
         return self.snapshot()
 
     def _note_refusal(self, command: Command, refusal: NotAllowed) -> None:

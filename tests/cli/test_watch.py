@@ -11,14 +11,17 @@ from sqlmodel import col, select
 from desk.hub import Hub
 from models.addresses import MODERATION_QUEUE, mass_change_address, new_id
 from models.lifecycle import Stage
+from models.notices import Notice
 from models.publishers import Role
 from models.tables import NoticeRow
 from models.watch_tables import BatchRow
 from models.watching import BatchStatus
 from models.work import AdvisoryBatch, MassChangeStart
+from notifications.rendering import render
 from store import people
+from store.notices import build_notice
 from tests.cli.conftest import Shell
-from tests.desk.hubs import MODERATOR, eventually, layout, reached, verified, with_sources, write_sample
+from tests.desk.hubs import MODERATOR, SECOND, eventually, layout, reached, verified, with_sources, write_sample
 from tests.parts.presence import needs
 from workflows.mass_change import MassChangeWorkflow
 
@@ -112,12 +115,13 @@ async def test_what_the_advisories_say_of_a_published_product_is_told_retracted_
     assert [one["vulnerability"] for one in queue] == ["CVE-2026-2"]
     await shell("vulnerabilities", "class", "CVE-2026-2", "critical", "--as", SEC, "--reason", "Reachable.")
     assert (await shell.json("watch", "run"))["changes"] == 1
+    await waived(hub, shell, crane, publisher.email)
     assert "Nothing waits for a class" in (await shell("vulnerabilities", "list", "--unknown")).stdout
 
     # withdrawn: nothing is left to mend
     gone = {"withdrawn": "2026-03-02T00:00:00Z", "modified": "2026-03-02T00:00:00Z"}
     await imported(shell, export, advisory(1, CRITICAL, **gone), advisory(2, **gone))
-    assert "Told: 1 products of 2 changes." in (await shell("watch", "run")).stdout
+    assert "Told: 1 products of 1 changes." in (await shell("watch", "run")).stdout
 
     async def no_clock() -> bool:
         return crane not in [clock["product"] for clock in (await shell.json("watch"))["clocks"]]
@@ -125,6 +129,34 @@ async def test_what_the_advisories_say_of_a_published_product_is_told_retracted_
     await eventually(no_clock)
     assert (await shell.json(*look))["exposures"] == []
     assert "0 images scanned again" in (await shell("watch", "rescan")).stdout
+
+
+async def waived(hub: Hub, shell: Shell, crane: str, member: str) -> None:
+    """The publisher asks that the one that was classed need not be mended; two of the hub agree."""
+    asked = ("watch", "ask-waiver", crane, "CVE-2026-2", "--as", member, "--text", "Not reached.")
+
+    async def clocked() -> bool:
+        return bool((await shell.json("product", "show", crane))["snapshot"]["critical"] == 2)
+
+    await eventually(clocked)
+    assert "published · turn: the publisher's" in (await shell(*asked)).stdout
+    waive = ("watch", "waive", crane, "--text", "Not reached.", "--as", MODERATOR)
+    assert "0 of the vulnerabilities that have to be mended are called CVE-9" in await shell.refused(*waive, "CVE-9")
+    assert "at most 180 days" in (await shell(*waive, "CVE-2026-2", "--days", "999", status=1)).stderr
+    assert (await shell.json(*waive, "CVE-2026-2"))["proposal"]["act"] == "waive"
+    assert (await shell.json("product", "confirm", crane, "--as", SECOND))["critical"] == 1
+    [mail] = await mailed(hub, "waiver_asked")
+    assert "watch waive" in render(await shown(hub, mail)).text
+    # what is waived is no exposure any more, for as long as the waiver is in force
+    assert (await shell.json("watch", "run"))["changes"] == 1
+    exposures = (await shell.json("watch", "product", crane))["exposures"]
+    assert [one["vulnerability"] for one in exposures] == ["CVE-2026-1"]
+
+
+async def shown(hub: Hub, row: NoticeRow) -> Notice:
+    async with hub.database.transaction() as session:
+        notice, _, _ = await build_notice(session, row, hub="The Hub", base_url="https://hub.example")
+    return notice
 
 
 async def waiting(hub: Hub) -> str:

@@ -19,6 +19,7 @@ from tests.policies.samples import CONTENT, DAY, MONDAY, PEOPLE, RELEASE, comman
 
 S = ListingStatus
 CLOCKS = Remediation()
+WAIVER = {"finding": "CVE-1", "waiver": "sha256:waiver"}
 
 
 def fresh(**fields: Any) -> ProductState:
@@ -38,8 +39,14 @@ def ordered(name: str, revision: int = 4, track: Track = Track.VERSION, release:
     return PublicationOrder(submission=name, track=track, content=CONTENT, release=release, revision=revision)
 
 
+def said(kind: type[c.Command], person: str, **fields: Any) -> c.Command:
+    """A command of a product, about a finding where it needs one."""
+    about = {name: value for name, value in WAIVER.items() if name in kind.model_fields}
+    return command(kind, person, **(about | fields))
+
+
 def says(state: ProductState, person: str, kind: type[c.Command], **fields: Any) -> product.Change:
-    return product.tell(state, command(kind, person, **fields), standing(person), MONDAY)
+    return product.tell(state, said(kind, person, **fields), standing(person), MONDAY)
 
 
 def on_hold() -> ProductState:
@@ -338,7 +345,7 @@ class Listing(RuleBasedStateMachine):
     def somebody_says(self, kind: type[c.Command], person: str) -> None:
         before = self.state
         try:
-            after = product.tell(before, command(kind, person), standing(person), self.now).state
+            after = product.tell(before, said(kind, person), standing(person), self.now).state
         except NotAllowed:
             return
         assert after.revision == before.revision + 1

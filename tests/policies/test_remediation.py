@@ -19,7 +19,7 @@ from models.watching import BatchStatus, ChangeKind, ExposureChange, ExposureNew
 from policies import clocks, mass_changes, product, remediation
 from tests.policies.samples import DAY, MONDAY, PEOPLE, RELEASE, command, standing
 from tests.policies.test_clocks import HOUR, NEWS, change
-from tests.policies.test_product import live, on_hold, ordered, revoked, says
+from tests.policies.test_product import WAIVER, live, on_hold, ordered, revoked, said, says
 
 S = ListingStatus
 OVERDUE = MONDAY + 72 * HOUR
@@ -47,7 +47,7 @@ def kinds(found: product.Change) -> list[str]:
     return [str(kind) for kind in found.notices]
 
 
-# --- news -----------------------------------------------------------------------------------------------------
+# --- news -------------------------------------------------------------------------------------------------
 
 
 def test_news_are_told_once() -> None:
@@ -84,7 +84,7 @@ def test_the_policy_of_the_news_is_the_one_in_force_from_then_on() -> None:
     assert late.watch.digest_hour == 3
 
 
-# --- the clocks strike -------------------------------------------------------------------------------------------
+# --- the clocks strike ---------------------------------------------------------------------------------------
 
 
 def test_the_clocks_of_a_listing_that_is_not_published_stand_still() -> None:
@@ -142,7 +142,7 @@ def test_a_proposal_to_revoke_outlives_a_hold_by_the_clock_and_one_to_hold_has_w
         assert (state.proposal.act if state.proposal else None) == left
 
 
-# --- each way back -------------------------------------------------------------------------------------------------
+# --- each way back ---------------------------------------------------------------------------------------------
 
 
 def test_a_hold_by_the_clock_ends_when_nothing_overdue_is_left() -> None:
@@ -223,6 +223,56 @@ def test_the_clocks_stand_still_while_people_have_revoked_the_listing() -> None:
     assert (after.status, clocks.next_due(after.exposures)) == (S.PUBLISHED, now + 72 * HOUR)
 
 
+# --- waivers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_major_one_is_waived_by_a_moderator_and_its_clock_ends() -> None:
+    state = told(live(), change(severity=Severity.MAJOR), change("CVE-2")).state
+    waived = says(state, "sec", c.Waive)
+    assert kinds(waived) == ["waiver_granted"]
+    assert waived.waiver == WAIVER["waiver"]
+    assert [clock.key for clock in waived.state.exposures] == ["CVE-2"]
+    undone = says(waived.state, "mo", c.Undo)
+    assert (kinds(undone), undone.waiver) == (["correction"], WAIVER["waiver"])
+    assert (undone.state.status, undone.state.before) == (S.PUBLISHED, None)
+
+
+@pytest.mark.parametrize(("person", "severity"), [("mo", Severity.CRITICAL), ("rob", Severity.MAJOR)])
+def test_a_critical_one_and_what_a_reviewer_says_need_a_second_approver(person: str, severity: Severity) -> None:
+    state = told(live(), change(severity=severity)).state
+    proposed = says(state, person, c.Waive)
+    assert (kinds(proposed), proposed.waiver, proposed.state.exposures) == (["waiver_proposed"], "", state.exposures)
+    if person == "mo":
+        with pytest.raises(NotAllowed, match="confirm is for"):
+            says(proposed.state, "mo", c.Confirm)
+    confirmed = says(proposed.state, "sam", c.Confirm)
+    assert (confirmed.waiver, confirmed.state.exposures) == (WAIVER["waiver"], ())
+    assert says(proposed.state, "sam", c.Decline).state.exposures == state.exposures
+
+
+def test_a_hold_ends_with_the_waiver_of_the_last_that_is_overdue() -> None:
+    def waived(state: ProductState, key: str) -> product.Change:
+        now = OVERDUE + DAY
+        proposed = product.tell(state, said(c.Waive, "mo", finding=key), standing("mo"), now).state
+        return product.tell(proposed, command(c.Confirm, "sam"), standing("sam"), now)
+
+    one = waived(held(), "CVE-1")
+    assert (one.state.status, one.state.reason.startswith("1 vulnerability was")) == (S.HOLD, True)
+    both = waived(one.state, "CVE-2")
+    assert (both.state.status, both.state.by_clock) == (S.PUBLISHED, False)
+    assert kinds(both) == ["waiver_granted", "recovered", "listing_recovered"]
+
+
+def test_a_publisher_asks_for_a_waiver_of_what_has_a_clock() -> None:
+    asked = says(exposed(), "pat", c.AskWaiver)
+    assert (kinds(asked), asked.state.revision) == (["waiver_asked"], exposed().revision + 1)
+    for kind, person in ((c.AskWaiver, "pat"), (c.Waive, "mo")):
+        with pytest.raises(NotAllowed, match="only what has a clock needs a waiver"):
+            says(exposed(), person, kind, finding="CVE-9")
+    with pytest.raises(NotAllowed, match="waive is for"):
+        says(exposed(), "pat", c.Waive)
+
+
 class Watched(RuleBasedStateMachine):
     """Whatever the advisories say and whoever decides: no hold before its time, and always a way back."""
 
@@ -262,12 +312,18 @@ class Watched(RuleBasedStateMachine):
                 break
         self.now = end
 
-    @rule(kind=st.sampled_from(c.PRODUCT_COMMANDS), person=st.sampled_from(["mo", "sam", "sue", "sec"]))
+    @rule(kind=st.sampled_from(c.PRODUCT_COMMANDS), person=st.sampled_from(["mo", "sam", "sue", "sec", "pat"]))
     def somebody_says(self, kind: type[c.Command], person: str) -> None:
         try:
-            after = product.tell(self.state, command(kind, person), standing(person), self.now).state
+            change_ = product.tell(self.state, said(kind, person), standing(person), self.now)
         except NotAllowed:
             return
+        after = change_.state
+        if change_.waiver and kind is not c.Undo:
+            assert {clock.key for clock in self.state.exposures} - {clock.key for clock in after.exposures} <= {"CVE-1"}
+            assert kind is c.Confirm or "CVE-1" in {
+                clock.key for clock in self.state.exposures if clock.severity is Severity.MAJOR
+            }
         if after.status is S.PUBLISHED and self.state.status is not S.PUBLISHED:
             assert not clocks.overdue(after.exposures, self.now), "a decision holds for more than a moment"
         self.state = after
@@ -318,7 +374,7 @@ TestWatched = Watched.TestCase
 TestWatched.settings = settings(max_examples=150, stateful_step_count=30)
 
 
-# --- mass changes --------------------------------------------------------------------------------------------------
+# --- mass changes ----------------------------------------------------------------------------------------------
 
 
 def waiting() -> MassChangeSnapshot:

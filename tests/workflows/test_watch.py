@@ -1,6 +1,6 @@
 """Whole lives of published products under watch: advisory, reminder, hold, revocation; and each way back."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlmodel import select
@@ -10,12 +10,13 @@ from temporalio.testing import WorkflowEnvironment
 from activities import options
 from models import commands as c
 from models.addresses import new_id
-from models.findings import Severity
+from models.findings import Severity, VexState, Waiver, WaiverScope
 from models.notices import NoticeKind
 from models.products import ListingStatus, ProductSnapshot
 from models.tables import NoticeRow, SubscriptionRow
 from models.watching import BatchStatus, ChangeKind, Clock, Exposure, ExposureChange
 from models.work import Digested, RescanOrder, RescansDone
+from store import waivers
 from tests.workflows.house import House
 from tests.workflows.people import Process, meet, refused
 from tests.workflows.test_product import published
@@ -152,6 +153,41 @@ async def test_an_advisory_that_is_withdrawn_ends_the_hold_that_it_has_caused(
     assert await mailed(product) == ["remediation_reminder", "on_hold", "recovered"]
     await time_skipping.sleep(40 * DAY)
     assert (await product.snapshot()).status is S.PUBLISHED
+
+
+@pytest.mark.history("watched-waived")
+async def test_a_waiver_ends_the_hold_and_is_in_force_for_the_next_look(
+    house: House, time_skipping: WorkflowEnvironment
+) -> None:
+    product = await held(house, time_skipping)
+    await house.member.tells(product, c.AskWaiver, finding="CVE-1", text="It is not reached.")
+    waiver = Waiver(
+        finding="CVE-1",
+        state=VexState.NOT_AFFECTED,
+        evidence="It is not reached.",
+        owner=house.moderator.id,
+        scope=WaiverScope.PRODUCT,
+        subject=id_of(product),
+        expires=await time_skipping.get_current_time() + 60 * DAY,
+    )
+    digest = await house.blobs.put_message(waiver)
+    await house.moderator.tells(product, c.Waive, finding="CVE-1", waiver=digest, text="It is not reached.")
+    waived = await house.second.tells(product, c.Confirm)
+    assert (waived.status, waived.critical, waived.by_clock) == (S.PUBLISHED, 0, False)
+    assert (await mailed(product))[2:] == ["waiver_asked", "waiver_proposed", "recovered", "waiver_granted"]
+    assert await in_force(house, product) == [waiver]
+    # taken back, it is what the next look finds again
+    await house.moderator.tells(product, c.Undo)
+    await product.recorded()
+    assert await in_force(house, product) == []
+    await tells(house, product, change("CVE-1"))
+    assert (await product.becomes(lambda now: now.critical == 1)).status is S.PUBLISHED
+
+
+async def in_force(house: House, product: Process[ProductSnapshot]) -> list[Waiver]:
+    now = datetime.now(UTC)
+    async with house.database.session() as session:
+        return await waivers.in_force(session, id_of(product), house.publisher, now)
 
 
 @pytest.mark.history("watched-recovered")
