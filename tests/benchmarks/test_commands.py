@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scanning.demo import DEMO_ADVISORIES
 from tests.parts.presence import needs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,3 +65,19 @@ def test_a_scan_is_measured_beside_the_command_that_it_runs(tmp_path: Path) -> N
     figures = figures_of(tmp_path, "scan", "--megabytes", "3", "--rounds", "1")
     assert figures["ratio"] > 0
     assert figures["megabytes"] <= 3
+
+
+@needs("trivy")
+def test_the_scanner_and_trivy_are_compared_with_the_same_advisories(tmp_path: Path) -> None:
+    written = tmp_path / "differences.json"
+    figures = figures_of(tmp_path, "agreement", "--advisories", str(DEMO_ADVISORIES), "--json", str(written))
+    assert figures["agreed"] == figures["agreed_pypi"] > 30
+    assert figures["images"] == 5
+    assert figures["unexplained"] == 0
+    assert figures["differences"] == len(json.loads(written.read_text()))
+
+
+def test_orders_of_versions_are_asked_of_their_tools_and_those_that_lack_are_named(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "versions", "--pairs", "30", "--only", "deb,npm,go")
+    assert {name for name in figures if name.startswith("denied_")} <= {"denied_deb", "denied_npm", "denied_go"}
+    assert all(count == 0 for name, count in figures.items() if name.startswith("denied_"))
