@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from models.findings import Severity
 from models.scans import Component, ComponentState, ImageReport, KnownExploited
 from scanning.reports.scanned import ORDER, Scanned, Sighted, instruction_of, layers_of, size
+from scanning.standing import doubts_in
 from scanning.texts import clean
 
 
@@ -68,6 +69,7 @@ def _platform(report: ImageReport, sightings: list[Sighted]) -> dict[str, Any]:
             for layer in facts.layers
         ],
         "secrets": [(layer.index, secret) for layer in facts.layers for secret in layer.secrets],
+        "doubts": doubts_in(report.components),
         "components": _components(report),
     }
 

@@ -17,6 +17,7 @@ from models.findings import (
 )
 from models.images import ReleaseSet
 from models.policy import Terms
+from policies.exposures import waived
 from policies.waivers import apply_waivers, problems_of
 from tests.policies.samples import DAY, MONDAY, pinned_tag, pinned_tier, release_set
 
@@ -73,7 +74,7 @@ def test_a_waiver_in_force_lifts_the_finding_and_an_expired_one_opens_it_again()
 
 
 @pytest.mark.parametrize(
-    ("given_for", "now", "waived"),
+    ("given_for", "now", "holds"),
     [
         (Severity.MAJOR, Severity.CRITICAL, False),
         (Severity.UNKNOWN, Severity.CRITICAL, False),
@@ -87,10 +88,17 @@ def test_a_waiver_in_force_lifts_the_finding_and_an_expired_one_opens_it_again()
     ],
 )
 def test_what_has_become_heavier_than_it_was_is_open_again(
-    given_for: Severity | None, now: Severity | None, waived: bool
+    given_for: Severity | None, now: Severity | None, holds: bool
 ) -> None:
     found = status(waiver(severity=given_for), of=finding().model_copy(update={"severity": now}))
-    assert (found is FindingStatus.WAIVED) is waived
+    assert (found is FindingStatus.WAIVED) is holds
+
+
+def test_the_watch_counts_a_waived_exposure_again_when_it_has_become_heavier() -> None:
+    given = [waiver(severity=Severity.MAJOR)]
+    for now, expected in ((Severity.MAJOR, {KEY}), (Severity.CRITICAL, set())):
+        found = waived({KEY: now}, waivers=given, product="pro", release=RELEASE, images={KEY: {AMD64}}, now=MONDAY)
+        assert found == expected
 
 
 def test_a_waived_requirement_does_not_block() -> None:

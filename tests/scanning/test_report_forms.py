@@ -280,6 +280,7 @@ def test_the_page_shows_what_was_found() -> None:
     assert "classed by the security team: Everybody is sandboxed by it." in said
     assert "not_affected, component_not_present A later layer deletes it." in said
     assert "deleted by a later layer; ships all the same" in said
+    assert "1 component of a kind that no advisories here are about: =HYPERLINK" in said
     assert "<script>alert(1)</script>" in said
     assert HOSTILE.partition("</td>")[0] in said
 
