@@ -12,7 +12,6 @@ from models.errors import NotFound
 from models.findings import Waiver
 from models.lifecycle import CLOSED_STAGES
 from models.recording import ApplicationRecording, ProductRecording, SubmissionRecording
-from models.tables import SubmissionRow
 from store import projection, secrets
 from store.blobs import Blobs
 from store.database import Database
@@ -36,8 +35,7 @@ class RecordingActivities:
             granted = await self._granted(recording)
 
             async def record(session: AsyncSession) -> None:
-                whole = await _whole(session, recording) if recording.as_before else recording
-                await projection.record_submission(session, whole, run, granted=granted)
+                await projection.record_submission(session, recording, run, granted=granted)
                 if recording.snapshot.stage in CLOSED_STAGES:
                     await secrets.delete_of(session, submission_address(recording.snapshot.id))
 
@@ -74,15 +72,6 @@ class RecordingActivities:
             await self.database.write(
                 lambda session: projection.record_application(session, recording, run), brief=True
             )
-
-
-async def _whole(session: AsyncSession, recording: SubmissionRecording) -> SubmissionRecording:
-    """With what was recorded before. A row that is missing is the projection's matter."""
-    row = await session.get(SubmissionRow, recording.snapshot.id)
-    if row is None:
-        return recording
-    known = {"content": row.content, "release": row.release, "number": row.number or 0}
-    return recording.model_copy(update={"snapshot": recording.snapshot.model_copy(update=known)})
 
 
 def _run() -> str:

@@ -149,7 +149,14 @@ def lost_a_race(error: DBAPIError) -> bool:
 def _sqlite(url: URL, connections: int) -> AsyncEngine:
     if url.database not in (None, "", ":memory:"):
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, module=Driver(), pool_size=connections, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_async_engine(
+        url,
+        module=Driver(),
+        pool_size=connections,
+        # the one used last has the pages and the statements that the next one wants
+        pool_use_lifo=True,
+        connect_args={"timeout": BUSY_SECONDS},
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:

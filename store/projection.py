@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import Table, bindparam, update
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -30,8 +31,14 @@ _APPROVED = frozenset({Stage.CERTIFYING, Stage.PUBLISHING, Stage.PUBLISHED})
 _SUBMISSIONS, _PRODUCTS, _PUBLISHERS = table_of(SubmissionRow), table_of(ProductRow), table_of(PublisherRow)
 _ITERATIONS = table_of(IterationRow)
 
-_SUBMISSION = select(
-    _SUBMISSIONS.c.id, _SUBMISSIONS.c.publisher, _SUBMISSIONS.c.product, _SUBMISSIONS.c.closed_at
+_SUBMISSION: Any = sqlalchemy.select(
+    _SUBMISSIONS.c.id,
+    _SUBMISSIONS.c.publisher,
+    _SUBMISSIONS.c.product,
+    _SUBMISSIONS.c.number,
+    _SUBMISSIONS.c.content,
+    _SUBMISSIONS.c.release,
+    _SUBMISSIONS.c.closed_at,
 ).where(_SUBMISSIONS.c.id == bindparam("submission"))
 _PRODUCT = select(_PRODUCTS.c.id, _PRODUCTS.c.publisher, _PRODUCTS.c.slug).where(_PRODUCTS.c.id == bindparam("product"))
 _OVERWRITE = {
@@ -61,6 +68,9 @@ async def record_submission(
     row: Any = (await session.exec(_SUBMISSION, params={"submission": snapshot.id})).first()
     if row is None:
         raise RowMissing(f"Submission {snapshot.id} has no row; the reconciler restores it.")
+    if recording.as_before:
+        known = {"content": row.content, "release": row.release, "number": row.number or 0}
+        snapshot = snapshot.model_copy(update=known)
     new = await trail.write_events(session, submission_address(row.id), run, snapshot.revision, recording.entries)
     for entry in new:
         if entry.waiver:
