@@ -3,14 +3,19 @@
 import io
 import json
 import tarfile
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from models.errors import MalformedImage
 from registry.building import tar_of
-from scanning import cpe, kev, nvd, osv, ownership, package_files
+from scanning import cpe, kev, nvd, osv, ownership, package_files, zips
+from scanning.cpe_versions import cpe_version_key
 from scanning.identify import HEAD, Identifier
+from scanning.json_streams import objects_in
 from scanning.tars import TarReader
 from scanning.version_keys import InvalidVersion
 from scanning.versions import compare, fixed_after, is_affected
@@ -97,6 +102,35 @@ def _jar() -> bytes:
     with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("lib/inner.jar", inner.getvalue())
     return outer.getvalue()
+
+
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", json.dumps(_OSV))
+        archive.writestr("b.json", "{}", zipfile.ZIP_STORED)
+        with archive.open("c.json", "w", force_zip64=True) as file:
+            file.write(b"[]")
+    return buffer.getvalue()
+
+
+def _export(content: bytes) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        for member in zips.members_of(cast(BinaryIO, file)):
+            unpacked = zips.MemberReader(cast(BinaryIO, file), member).read(2**16)
+            if len(unpacked) > member.size:
+                raise AssertionError(f"more than the directory says: {member!r}")
+
+
+def _document(content: bytes) -> None:
+    """What is read record by record is what the standard library reads as a whole."""
+    found = [record for record, _ in objects_in(io.BytesIO(content), 2**16)]
+    whole = json.loads(content)
+    records = whole if isinstance(whole, list) else whole.get("vulnerabilities", [whole])
+    if isinstance(records, list) and json.dumps(found) != json.dumps(records):
+        raise AssertionError(f"{found!r} is not {records!r}")
 
 
 def _json(parse: Callable[[object], object]) -> Callable[[bytes], object]:
@@ -266,6 +300,21 @@ TARGETS: tuple[Target, ...] = (
         (b"cpe:2.3:a:openssl:openssl:3.0.1:beta\\+1:*:*:*:*:*:*",),
         lambda content: cpe.parse_cpe(content.decode("utf-8", "replace")),
         (ValueError,),
+    ),
+    Target(
+        "cpe-versions",
+        "versions in CPE names",
+        (b"1.0.2zg", b"1.8.0_292-b10", b"3.1-dev6", b"9.2-p1", b"8.0-update292"),
+        lambda content: cpe_version_key("oracle:openjdk", content.decode("utf-8", "replace")),
+        (InvalidVersion,),
+    ),
+    Target("export", "zips of advisories", (_zip(),), _export, (zipfile.BadZipFile, zlib.error, NotImplementedError)),
+    Target(
+        "document",
+        "long documents of advisories",
+        (json.dumps([_OSV, {}]).encode(), json.dumps({"format": "NVD_CVE", "vulnerabilities": [_CVE]}).encode()),
+        _document,
+        (ValueError, RecursionError),
     ),
     Target("versions", "versions of every ecosystem", _VERSIONS, _versions),
 )

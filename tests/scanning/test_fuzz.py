@@ -8,7 +8,15 @@ from benchmarks import fuzz
 from benchmarks.fuzz_targets import TARGETS, Target
 
 #: enough for a second or two each
-_INPUTS = {"npm": 6_000, "osv": 12_000, "versions": 2_000, "binary": 10_000, "jar": 15_000}
+_INPUTS = {
+    "export": 3_000,
+    "document": 8_000,
+    "npm": 6_000,
+    "osv": 12_000,
+    "versions": 2_000,
+    "binary": 10_000,
+    "jar": 15_000,
+}
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
