@@ -176,11 +176,11 @@ def _sqlite(url: URL, connections: int) -> AsyncEngine:
     def _begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         driver: Any = connection.connection.dbapi_connection
-        writes, is_brief = options.get("writes", False), options.get("brief", False)
-        driver.is_brief = is_brief and not writes
-        # a reader that turns writer later may find that it has lost: a writer says so at once, and waits in the thread
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-        driver.is_brief = is_brief
+        # a reader that turns writer later may find that it has lost: a writer says so at once
+        begin, driver.is_brief = "BEGIN IMMEDIATE" if options.get("writes") else "BEGIN", False
+        if not (options.get("brief") and driver.begins_at_once(begin)):
+            connection.exec_driver_sql(begin)
+        driver.is_brief = options.get("brief", False)
 
     return engine
 

@@ -4,8 +4,8 @@ SQLAlchemy's adapter of aiosqlite makes four: a cursor, the statement, its rows,
 and then the loop again: measured, a query of one row costs 0.4 ms of CPU with four hops and 0.22 ms with one.
 
 A look-up by key takes SQLite a few microseconds, the hop fifty and more. So a transaction can say that it is brief: its
-statements run in the loop's own thread. What may wait does not: the begin of a writer waits for other writers, and a
-commit may sync the disk.
+statements run in the loop's own thread. What may wait does not: a writer whose turn it is not yet, and a commit, which
+may sync the disk.
 """
 
 import sqlite3
@@ -138,6 +138,20 @@ class Connection(AsyncAdapt_aiosqlite_connection):
         self._asked += 1
         done: T = await driver._execute(run)
         return done
+
+    def begins_at_once(self, statement: str) -> bool:
+        """Begin a transaction if nobody has to be waited for; says whether it has begun."""
+        if not self.is_idle:
+            return False
+        (patience,) = self.raw.execute("PRAGMA busy_timeout").fetchone()
+        self.raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            self.raw.execute(statement)
+        except sqlite3.OperationalError:  # another process writes
+            return False
+        finally:
+            self.raw.execute(f"PRAGMA busy_timeout = {patience}")
+        return True
 
     def rollback(self) -> None:
         """The pool asks for one with every connection that comes back: mostly there is nothing to be taken back."""
