@@ -10,10 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from cli.context import Actor, Json, MaybeActor, complaints, console, load_settings, runs, table, when, write_json
 from cli.product import Id as Product
 from cli.product import product_of
+from desk import listing_waivers
 from desk import waivers as desk
 from desk.hub import open_blobs, open_database, open_hub
-from desk.waivers import Became, Imported
-from models.errors import InvalidManifest, NotFound, Problem
+from desk.vex import Became, Imported
+from models.errors import InvalidManifest, NotAllowed, NotFound, Problem
 from models.findings import WaiverScope
 from models.tables import ProductRow, WaiverRow
 from scanning.reports import vex_documents
@@ -91,8 +92,11 @@ async def export(
 @runs
 async def import_(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="OpenVEX, or CycloneDX with vulnerabilities.")],
-    submission: Annotated[str, typer.Option(help="Id, or PRODUCT/NUMBER: what holds it up is looked for.")],
     actor: Actor,
+    submission: Annotated[str, typer.Option(help="Id, or PRODUCT/NUMBER: what holds it up is looked for.")] = "",
+    product: Annotated[
+        str, typer.Option(help="PUBLISHER/PRODUCT, published: what has to be mended in it is looked for.")
+    ] = "",
     scope: Annotated[
         WaiverScope, typer.Option(help="What a waiver holds for; digest: the release set that was examined.")
     ] = WaiverScope.DIGEST,
@@ -101,24 +105,31 @@ async def import_(
     json_: Json = False,
 ) -> None:
     """Bring a VEX document: a member of the publisher asks for waivers by it, the staff grants or proposes them."""
+    if bool(submission) == bool(product):
+        raise NotAllowed("Say what the document is for: --submission or --product.")
     document = vex_documents.read(_content(path))
     async with open_hub(load_settings(), lazy=True) as hub:
-        done = await desk.bring_in(hub, submission, actor, document, scope=scope, days=days, dry_run=dry_run)
+        if product:
+            async with hub.database.session() as session:
+                row = await _readable(session, product, actor)
+            done = await listing_waivers.bring_in(hub, row, actor, document, scope=scope, days=days, dry_run=dry_run)
+        else:
+            done = await desk.bring_in(hub, submission, actor, document, scope=scope, days=days, dry_run=dry_run)
     if json_:
         write_json({"statements": len(document.statements), "findings": done})
         return
-    _show(done, len(document.statements))
+    _show(done, len(document.statements), f"product confirm {product}" if product else f"decide {submission} confirm")
 
 
-def _show(done: list[Imported], statements: int) -> None:
+def _show(done: list[Imported], statements: int, confirm: str) -> None:
     table(
-        f"{statements} statements, {len(done)} open requirements answered",
+        f"{statements} statements, {len(done)} findings answered",
         ("became", "finding", ""),
         ((one.became, one.finding, one.reason or one.title) for one in done),
-        f"{statements} statements, and none answers what holds the submission up.",
+        f"{statements} statements, and none answers anything that has to be mended.",
     )
     if any(one.became is Became.PROPOSED for one in done):
-        console.print("A second approver has to confirm it: wharfinger decide SUBMISSION confirm.")
+        console.print(f"A second approver has to confirm it: wharfinger {confirm} --as EMAIL", markup=False)
 
 
 async def _readable(session: AsyncSession, name: str, actor: str) -> ProductRow:

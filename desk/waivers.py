@@ -6,26 +6,23 @@ member of the publisher it is an ask; of the staff a waiver, which for a critica
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime
 from urllib.parse import quote
-
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from desk.hub import Hub
 from desk.recorded import recorded
 from desk.reports import readable
 from desk.submissions import decide, store_waiver
+from desk.vex import Became, Imported, Seen, asking, names_of, subjects_of, until, urn_of, words_of
 from models.addresses import new_id
-from models.commands import LONGEST_TEXT, AskWaiver, Waive
+from models.commands import AskWaiver, Waive
 from models.content import ContentManifest
 from models.errors import NotAllowed, NotFound
 from models.findings import Finding, Waiver, WaiverScope
 from models.images import ReleaseSet
 from models.lifecycle import Snapshot
 from models.publishers import Role
-from models.scans import ImageReport, Vulnerability
+from models.scans import ImageReport
 from models.tables import ProductRow, PublisherRow
 from models.vex import VexDocument, VexStatement
 from policies.vex import Subject, answers, statements_of
@@ -34,31 +31,6 @@ from store import contents, people, products, waivers
 from store.blobs import Blobs
 from store.database import Database
 from store.views import SubmissionView
-
-#: a vulnerability of an image, and what documents may call that image
-Seen = tuple[Vulnerability, Subject]
-
-
-class Became(StrEnum):
-    """What a statement was turned into."""
-
-    ASKED = "asked"
-    GRANTED = "granted"
-    #: a second approver has to confirm it
-    PROPOSED = "proposed"
-    REFUSED = "refused"
-    #: would be brought in
-    MATCHED = "matched"
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    finding: str
-    title: str
-    became: Became
-    #: why it was refused
-    reason: str = ""
-
 
 # --- a product's waivers as a document ------------------------------------------------------------------------------
 
@@ -79,13 +51,13 @@ async def exported(database: Database, blobs: Blobs, product: ProductRow, author
     subjects: dict[str, Sequence[str]] = {product.id: [name for tier in names.values() for name in tier]}
     for tier in manifest.tiers if manifest else ():
         if tier.source is not None:
-            subjects[tier.source.repository] = names.get(tier.name) or [f"{_urn(publisher, product)}:{tier.name}"]
+            subjects[tier.source.repository] = names.get(tier.name) or [f"{urn_of(publisher, product)}:{tier.name}"]
     for waiver in given:
         if waiver.scope is WaiverScope.DIGEST and waiver.subject not in subjects:
             digests = await _digests_of(blobs, waiver.subject)
             subjects[waiver.subject] = [_image(product.slug, digest) for digest in digests]
     return VexDocument(
-        id=f"{_urn(publisher, product)}:vex",
+        id=f"{urn_of(publisher, product)}:vex",
         author=author,
         at=now,
         version=max(1, len(ever) + sum(row.withdrawn_at is not None for row in ever)),
@@ -100,17 +72,13 @@ async def _digests_of(blobs: Blobs, subject: str) -> list[str]:
     return [image.digest for _, image in (await blobs.get_message(ReleaseSet, subject)).images()]
 
 
-def _urn(publisher: PublisherRow, product: ProductRow) -> str:
-    return f"urn:wharfinger:product:{publisher.slug}/{product.slug}"
-
-
 def _image(name: str, digest: str) -> str:
     return f"pkg:oci/{quote(name)}@{quote(digest, safe='')}"
 
 
 def _names(publisher: PublisherRow, product: ProductRow, images: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """What documents call a product's images in the hub's registry, by tier; an id of the hub's own comes first."""
-    names: dict[str, list[str]] = {"": [_urn(publisher, product)]}
+    names: dict[str, list[str]] = {"": [urn_of(publisher, product)]}
     for image in images:
         repository = str(image["reference"]).partition("@")[0].rpartition(":")[0]
         purl = f"pkg:oci/{quote(repository.rpartition('/')[2])}?repository_url={quote(repository, safe='')}"
@@ -144,11 +112,11 @@ async def bring_in(
         view = await readable(session, name, actor)
         person = await people.get(session, actor)
         roles = (await people.standing_of(session, person.id, view.publisher)).roles
-        images = await _hub_images(session, view)
+        names = await names_of(session, await products.get(session, view.product))
     answered = [
         (finding, statement)
         for finding, statement in answers(
-            document.statements, _blocking(view), await _seen(hub.blobs, view, images), now
+            document.statements, _blocking(view), await _seen(hub.blobs, view, names), now
         )
     ]
     if dry_run:
@@ -158,8 +126,8 @@ async def bring_in(
         if Role.PUBLISHER in roles:
             told.append(await _ask(hub, view, person.id, finding, statement))
         else:
-            until = _until(statement, now, days, hub.policy.current().terms.waiver_days)
-            waiver = _waiver(view, person.id, finding, statement, scope, until)
+            ends = until(statement, now, days, hub.policy.current().terms.waiver_days)
+            waiver = _waiver(view, person.id, finding, statement, scope, ends)
             told.append(await _waive(hub, view, person.id, finding, waiver))
     return told
 
@@ -172,49 +140,23 @@ def _blocking(view: SubmissionView) -> list[Finding]:
     return [finding for finding in view.iterations[-1].findings if finding.key in blocking]
 
 
-async def _hub_images(session: AsyncSession, view: SubmissionView) -> list[str]:
-    """Names that the hub gives to the product and its published images."""
-    row = await products.get(session, view.product)
-    publisher = await session.get_one(PublisherRow, row.publisher)
-    images = await products.images_of_release(session, row.id, row.release) if row.release else []
-    references = [str(image["reference"]).partition("@")[0] for image in images]
-    return [
-        _urn(publisher, row),
-        f"{publisher.slug}/{row.slug}",
-        *references,
-        *(reference.rpartition(":")[0] for reference in references),
-    ]
-
-
 async def _seen(blobs: Blobs, view: SubmissionView, names: Sequence[str]) -> dict[str, list[Seen]]:
     """Where each finding was seen, and what a document may call the image."""
     latest = view.iterations[-1]
     release = await blobs.get_message(ReleaseSet, latest.release) if latest.release else ReleaseSet(tiers=())
-    called: dict[str, tuple[set[str], set[str]]] = {}
-    for tier in release.tiers:
-        for tag in tier.tags:
-            for image in tag.platforms:
-                own, digests = called.setdefault(image.digest, (set(names), {image.digest, release.digest}))
-                own |= {tier.repository, f"{tier.repository}:{tag.tag}"}
-                digests.add(tag.digest)
+    subjects = subjects_of(release, names)
     seen: dict[str, list[Seen]] = {}
     for digest in latest.image_reports:
         report = await blobs.get_message(ImageReport, digest)
-        own, digests = called.get(report.facts.digest, (set(names), {report.facts.digest}))
-        subject = Subject(frozenset(own), frozenset(digests))
+        image = report.facts.digest
+        subject = subjects.get(image) or Subject(frozenset(names), frozenset({image}))
         for found in report.vulnerabilities:
             seen.setdefault(key_for(found), []).append((found, subject))
     return seen
 
 
-def _until(statement: VexStatement, now: datetime, days: int, most: int) -> datetime:
-    wanted = statement.expires or now + timedelta(days=days)
-    # a moment less than the longest term: the clock goes on until the process judges it
-    return min(wanted, now + timedelta(days=most) - timedelta(minutes=1))
-
-
 def _waiver(
-    view: SubmissionView, owner: str, finding: Finding, said: VexStatement, scope: WaiverScope, until: datetime
+    view: SubmissionView, owner: str, finding: Finding, said: VexStatement, scope: WaiverScope, ends: datetime
 ) -> Waiver:
     match scope:
         case WaiverScope.PRODUCT:
@@ -234,23 +176,17 @@ def _waiver(
         finding=finding.key,
         state=said.state,
         justification=said.justification,
-        evidence=_words(said),
+        evidence=words_of(said),
         owner=owner,
         scope=scope,
         subject=subject,
-        expires=until,
+        expires=ends,
         severity=finding.severity,
     )
 
 
-def _words(said: VexStatement) -> str:
-    """What the evidence is: the statement's words, or its justification where it has no more to say."""
-    by = f" ({said.author})" if said.author else ""
-    return f"{said.words or said.justification or said.state}{by}"[:LONGEST_TEXT]
-
-
 async def _ask(hub: Hub, view: SubmissionView, actor: str, finding: Finding, said: VexStatement) -> Imported:
-    text = f"VEX: {said.state}{f', {said.justification}' if said.justification else ''}. {_words(said)}"[:LONGEST_TEXT]
+    text = asking(said)
     # the same document brought in again asks nothing new
     sign = hashlib.sha256(f"{view.id}\n{view.iteration}\n{actor}\n{finding.key}\n{text}".encode("utf-8", "replace"))
     command = AskWaiver(

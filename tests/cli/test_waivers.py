@@ -18,7 +18,18 @@ from scanning.reports.vex_documents import VexForm
 from settings import Settings
 from store import people
 from tests.cli.conftest import Shell
-from tests.desk.hubs import MODERATOR, SECOND, Applicant, layout, reached, read, verified, with_sources, write_sample
+from tests.desk.hubs import (
+    MODERATOR,
+    SECOND,
+    Applicant,
+    eventually,
+    layout,
+    reached,
+    read,
+    verified,
+    with_sources,
+    write_sample,
+)
 from tests.parts.presence import needs
 from tests.parts.rows import Harbour, harbour
 from tests.scanning.images import dpkg
@@ -27,13 +38,13 @@ pytestmark = [pytest.mark.system, needs("temporal", "trivy")]
 
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 PACKAGES = ("vexed", "vexatious")
+LISTED = ("listed", "listless")
 UNREACHABLE = VexJustification.VULNERABLE_CODE_NOT_IN_EXECUTE_PATH
 
 
-@pytest.fixture
-async def submission(hub: Hub, settings: Settings, tmp_path: Path) -> tuple[Applicant, str]:
-    """Two critical vulnerabilities with a fix hold it up."""
-    for number, name in enumerate(PACKAGES, 1):
+async def known(settings: Settings, folder: Path, packages: tuple[str, ...]) -> None:
+    """A critical vulnerability with a fix in each of these."""
+    for number, name in enumerate(packages, 1):
         record = {
             "id": f"DEBIAN-CVE-2099-000{number}",
             "modified": "2099-01-01T00:00:00Z",
@@ -46,18 +57,30 @@ async def submission(hub: Hub, settings: Settings, tmp_path: Path) -> tuple[Appl
                 }
             ],
         }
-        path = tmp_path / f"{name}.json"
+        path = folder / f"{name}.json"
         path.write_text(json.dumps(record))
         await asyncio.to_thread(AdvisoryStore(settings.advisories_place).import_from, path)
+
+
+async def submitted(hub: Hub, folder: Path, packages: tuple[str, ...]) -> tuple[Applicant, str]:
+    """An image that ships these, ready for its review."""
     publisher = await verified(hub)
-    images = layout(tmp_path / "images", "1.0", packages=dpkg(*(f"{name} 1" for name in PACKAGES)))
-    folder = with_sources(write_sample(tmp_path / "crane"), images)
-    accepted = await submissions.submit(hub, publisher.email, publisher.slug, read(folder))
+    images = layout(folder / "images", "1.0", packages=dpkg(*(f"{name} 1" for name in packages)))
+    accepted = await submissions.submit(
+        hub, publisher.email, publisher.slug, read(with_sources(write_sample(folder / "crane"), images))
+    )
     await reached(hub, accepted.submission, Stage.READY)
     return publisher, accepted.submission
 
 
-def openvex(path: Path, *statements: dict[str, Any]) -> str:
+@pytest.fixture
+async def submission(hub: Hub, settings: Settings, tmp_path: Path) -> tuple[Applicant, str]:
+    """Two critical vulnerabilities with a fix hold it up."""
+    await known(settings, tmp_path, PACKAGES)
+    return await submitted(hub, tmp_path, PACKAGES)
+
+
+def openvex(path: Path, *statements: dict[str, Any], packages: tuple[str, ...] = PACKAGES) -> str:
     """A document with these statements; what they do not say is that both packages are not affected."""
     common = {"status": "not_affected", "justification": str(UNREACHABLE), "impact_statement": "No."}
     document = {
@@ -74,7 +97,7 @@ def openvex(path: Path, *statements: dict[str, Any]) -> str:
                 **said,
             }
             for said in statements or ({},)
-            for number, name in enumerate(PACKAGES, 1)
+            for number, name in enumerate(packages, 1)
         ],
     }
     path.write_text(json.dumps(document))
@@ -167,7 +190,7 @@ async def test_a_document_of_something_else_answers_nothing(
         )
         assert done["findings"] == [], said
     shown = await hub_shell("waivers", "import", str(path), "--submission", name, "--as", publisher.email)
-    assert "none answers what holds the submission up" in shown.stdout
+    assert "none answers anything that has to be mended" in shown.stdout
     path.write_text("{}")
     refused = await hub_shell("waivers", "import", str(path), "--submission", name, "--as", MODERATOR, status=1)
     assert "neither OpenVEX" in refused.stderr
@@ -186,6 +209,49 @@ async def test_who_may_not_waive_grants_nothing_by_a_document(
     assert all("waive is for" in one["reason"] for one in done["findings"])
     stranger = await verified(hub)
     assert await hub_shell.refused(*words, "--as", stranger.email) == f"There is no submission {name}."
+
+
+async def test_a_document_speaks_of_a_published_product_while_its_clocks_run(
+    hub: Hub, settings: Settings, hub_shell: Shell, tmp_path: Path
+) -> None:
+    publisher, name = await submitted(hub, tmp_path, LISTED)
+    await hub_shell("decide", name, "approve", "--as", MODERATOR)
+    await reached(hub, name, Stage.PUBLISHED)
+    product = f"{publisher.slug}/crane"
+    words = ("waivers", "import", openvex(tmp_path / "vex.json", packages=LISTED), "--product", product)
+    assert (await hub_shell.json(*words, "--as", publisher.email))["findings"] == []
+
+    await known(settings, tmp_path, LISTED)
+    await hub_shell("watch", "run")
+
+    async def clocks() -> bool:
+        return bool((await hub_shell.json("product", "show", product))["snapshot"]["critical"] == 2)
+
+    await eventually(clocks)
+    asked = await hub_shell.json(*words, "--as", publisher.email)
+    assert [one["became"] for one in asked["findings"]] == ["asked", "asked"]
+    assert asked["findings"][0]["title"] == "CVE-2099-0001 in listed 1"
+    for waiting in (2, 1):
+        # both are critical: each is a proposal, and the next one waits for it
+        told = await hub_shell.json(*words, "--as", MODERATOR)
+        assert [one["became"] for one in told["findings"]] == ["proposed", "refused"][:waiting]
+        await hub_shell("product", "confirm", product, "--as", SECOND)
+    assert (await hub_shell.json("product", "show", product))["snapshot"]["critical"] == 0
+    given = await hub_shell.json("waivers", "list", product)
+    assert [(one["scope"], one["severity"]) for one in given] == [("digest", "critical")] * 2
+    await hub_shell("watch", "run")
+    assert (await hub_shell.json("watch", "product", product))["exposures"] == []
+
+    # of the images in the hub's own registry: under the names that everybody may know
+    path = tmp_path / "exported.json"
+    await hub_shell("waivers", "export", product, "--output", str(path))
+    names = {said for one in vex_documents.read(path.read_bytes()).statements for said in one.products}
+    assert all(said.startswith("pkg:oci/crane@sha256%3A") for said in names)
+    assert str(tmp_path) not in path.read_text()
+    stranger = await verified(hub)
+    assert await hub_shell.refused(*words, "--as", stranger.email) == f"There is no product {product}."
+    both = await hub_shell.refused(*words, "--submission", name, "--as", MODERATOR)
+    assert "--submission or --product" in both
 
 
 # --- out of waivers -------------------------------------------------------------------------------------------------
