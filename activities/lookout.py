@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.policy import PolicyInForce
+from models.errors import NotFound, ToolFailed
 from models.exposures import Berth, Known, Shipment, Unit
 from models.findings import Waiver
 from models.images import ReleaseSet
@@ -64,10 +65,14 @@ class Lookout:
         return Answer(mark, await asyncio.to_thread(known_of, self.advisories, wanted, severity, classings))
 
     async def shipments(self, reports: Iterable[str]) -> list[Shipment]:
-        return [
-            await asyncio.to_thread(shipment_of, await self.blobs.get_message(ImageReport, digest), digest)
-            for digest in reports
-        ]
+        """A report that is lost is the operators' matter: what it says of its image cannot be guessed."""
+        try:
+            return [
+                await asyncio.to_thread(shipment_of, await self.blobs.get_message(ImageReport, digest), digest)
+                for digest in reports
+            ]
+        except NotFound as lost:
+            raise ToolFailed(f"A stored report is lost: restore it from a backup. {lost}") from lost
 
     async def watch(self, release: Release, submission: str, batch: str) -> tuple[ExposureChange, ...]:
         """The release is what is watched of the product from now on; how that changes what the product is exposed to.
@@ -154,9 +159,11 @@ class Lookout:
     ) -> tuple[ExposureChange, ...]:
         """Told by the answer to the publication; mailed is only what has a clock: the publisher knows its findings."""
         row = await batches.matched(session, batch, None, now)
+        if not row.changes:
+            return ()
         changes = await batches.changes_of(session, batch, product)
         await batches.leave_unmailed(session, batch, now)
-        if len(changes) <= MOST_TOLD and row.changes:
+        if len(changes) <= MOST_TOLD:
             await batches.told(session, batch, [product], now)
             await batches.ended(session, batch, BatchStatus.TOLD, now)
         return changes[:MOST_TOLD]

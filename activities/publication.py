@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.lookout import Lookout, Release, berths_of
+from activities.news import NewsDesk
 from activities.sources import Sources
 from models.addresses import slug_of
 from models.content import ContentManifest, Track
@@ -132,7 +133,10 @@ class PublicationActivities:
             reports = await watching.reports_of(session, product.id, order.release)
         berths = berths_of(release, places)
         live = Release(product.id, product.publisher, order.release, berths, reports)
-        return await self.lookout.watch(live, order.submission, f"{order.submission}/{order.revision}")
+        batch = f"{order.submission}/{order.revision}"
+        changes = await self.lookout.watch(live, order.submission, batch)
+        await NewsDesk(self.database, self.lookout.policy).of_batch(batch)
+        return changes
 
     async def _copy(self, place: ImageSource, target: Target, tier: PinnedTier, progress: Progress) -> CopyOutcome:
         async with self.sources.open(place) as source:

@@ -17,8 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.errors import translated
 from activities.heartbeats import Progress, heartbeats
 from activities.lookout import Lookout, Release, berths_of
+from activities.news import NewsDesk
 from models.addresses import product_address
-from models.errors import LONGEST_MESSAGE, ToolFailed
+from models.errors import LONGEST_MESSAGE, NotFound, ToolFailed, WharfingerError
 from models.exposures import Known
 from models.images import ReleaseSet
 from models.notices import NoticeKind
@@ -26,12 +27,10 @@ from models.tables import ProductRow
 from models.watch_tables import BatchRow
 from models.watching import BatchStatus, ExposureNews
 from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder, SyncDone, Told
-from policies.clocks import first_due
-from policies.working_days import add_working_days
 from scanning.advisories import AdvisoryStore
 from scanning.advisory_sync import sync
 from scanning.cpe import CPE
-from store import batches, classes, exposures, products, watch_notices, watching
+from store import batches, classes, exposures, products, watching
 from store.batches import Mark, ProductNews
 from store.database import Database
 from store.exposures import Dispensations, Pair, Scope
@@ -52,8 +51,6 @@ _UNITS = 2_000
 _MANY_NAMES = 20_000
 #: clocks of hosts differ, and a transaction that is slow to commit has an earlier time than one that was seen
 _SLACK = timedelta(minutes=5)
-#: lines of which the security team is told in one mail
-_UNCLASSED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,10 @@ class WatchActivities:
     @property
     def database(self) -> Database:
         return self.lookout.database
+
+    @property
+    def news(self) -> NewsDesk:
+        return NewsDesk(self.lookout.database, self.lookout.policy)
 
     # --- from the sources to a batch ------------------------------------------------------------------------------
 
@@ -110,25 +111,30 @@ class WatchActivities:
 
     async def _adopt(self, progress: Progress) -> None:
         """Products that were published before there was a watch are watched from now on."""
+        last = ""
         while True:
             async with self.database.session() as session:
-                found = await watching.unwatched(session, _PRODUCTS)
-            taken = [await self._take_in(product) for product in found]
-            progress.says(f"{sum(taken)} of {len(taken)} products taken in")
-            if len(found) < _PRODUCTS or not any(taken):
+                found = await watching.unwatched(session, last, _PRODUCTS)
+            for product in found:
+                progress.says(f"taking in {product.id}")
+                try:
+                    await self._take_in(product)
+                except WharfingerError as trouble:
+                    log.warning("a product cannot be watched", product=product.id, trouble=str(trouble))
+            if len(found) < _PRODUCTS:
                 return
+            last = found[-1].id
 
-    async def _take_in(self, product: ProductRow) -> bool:
+    async def _take_in(self, product: ProductRow) -> None:
         async with self.database.session() as session:
             reports = await watching.reports_of(session, product.id, product.release)
             images = await products.images_of_release(session, product.id, product.release)
         if not reports or not images:
-            return False
+            raise NotFound("It has no reports, or nothing in the registry.")
         release = await self.lookout.blobs.get_message(ReleaseSet, product.release)
         references = {image["tier"]: image["reference"].rpartition(":")[0] for image in images}
         live = Release(product.id, product.publisher, product.release, berths_of(release, references), reports)
         await self.lookout.take_in(live)
-        return True
 
     async def _match(self, begun: BatchRow | None, own: str, progress: Progress) -> BatchRow | None:
         now, policy = datetime.now(UTC), self.lookout.policy.current()
@@ -150,7 +156,12 @@ class WatchActivities:
             pairs = await exposures.pairs_of(session, row.id)
         await self._settle(row.id, pairs, stale, now, progress)
         mass_above = policy.watch.mass_change_products
-        return await self.database.write(lambda session: batches.matched(session, row.id, mass_above, now))
+
+        async def conclude(session: AsyncSession) -> BatchRow:
+            await batches.forget_gone(session, row.id)
+            return await batches.matched(session, row.id, mass_above, now)
+
+        return await self.database.write(conclude)
 
     async def _names(
         self, latest: Mark, of_classes: str, classed: Collection[str]
@@ -225,7 +236,8 @@ class WatchActivities:
             await self._signal_all(order.batch, news)
             told, changes = told + len(news), changes + sum(len(each.changes) for each in news)
             progress.says(f"told {told:,} of {row.products:,} products")
-        await self._mail(order.batch, progress)
+        progress.says("writing mails")
+        await self.news.of_batch(order.batch)
         await self.database.write(lambda session: batches.ended(session, order.batch, end, datetime.now(UTC)))
         return Told(products=told, changes=changes)
 
@@ -256,46 +268,6 @@ class WatchActivities:
                     raise
                 log.warning("the product's process is gone", product=news.product, batch=batch)
 
-    async def _mail(self, batch: str, progress: Progress) -> None:
-        """What is critical goes out at once, and subscribers and the security team are told; the rest is a digest's."""
-        progress.says("writing mails")
-        async with self.database.session() as session:
-            row = await batches.get(session, batch)
-            publishers = await batches.unmailed_publishers(session, batch, critical=True)
-            public = await batches.for_subscribers(session, batch) if not row.submission else {}
-            unclassed = await batches.unclassed(session, batch, _UNCLASSED)
-        for publisher in publishers:
-            await self._tell_publisher(publisher, NoticeKind.VULNERABILITIES_FOUND, batch, batch)
-        now, policy = datetime.now(UTC), self.lookout.policy.current()
-        async with self.database.transaction() as session:
-            for product, lines in public.items():
-                shown = [line.shown for line in lines]
-                await watch_notices.tell_subscribers(session, lines[0].publisher, product, batch, shown, now)
-            if unclassed:
-                days, country = policy.remediation.classing_working_days, policy.deadlines.holidays
-                by = add_working_days(now, days, country)
-                await watch_notices.ask_for_classes(session, batch, unclassed, now, by)
-
-    async def _tell_publisher(self, publisher: str, kind: NoticeKind, occasion: str, batch: str = "") -> int:
-        """One mail for all its products, and the note of it, in one transaction. Returns how many were queued."""
-        now, policy = datetime.now(UTC), self.lookout.policy.current()
-        critical = kind is NoticeKind.VULNERABILITIES_FOUND
-
-        async def write(session: AsyncSession) -> int:
-            if await batches.has_mail(session, publisher, kind, occasion):
-                return 0
-            lines = await batches.unmailed(session, publisher, batch, critical=critical)
-            if not lines:
-                return 0
-            changes = [change for line in lines for change in line.change]
-            by = first_due(changes, now, policy.remediation, policy.watch)
-            shown = [line.shown for line in lines]
-            mails = await watch_notices.tell_publisher(session, publisher, kind, occasion, shown, now, by)
-            await batches.mailed(session, lines, now)
-            return mails
-
-        return await self.database.write(write)
-
     @activity.defn
     async def digest_notices(self, order: DigestOrder) -> Digested:
         """The day's mail to every publisher that has something to read. Ordered again of the same day, nobody gets two:
@@ -307,7 +279,7 @@ class WatchActivities:
                 async with self.database.session() as session:
                     publishers = await batches.unmailed_publishers(session)
                 for publisher in publishers:
-                    written = await self._tell_publisher(publisher, NoticeKind.VULNERABILITY_DIGEST, occasion)
+                    written = await self.news.to_publisher(publisher, NoticeKind.VULNERABILITY_DIGEST, occasion)
                     told, mails = told + bool(written), mails + written
                     progress.says(f"{told:,} of {len(publishers):,} publishers")
         return Digested(publishers=told, notices=mails)

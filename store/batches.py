@@ -102,24 +102,26 @@ async def matched(session: AsyncSession, batch: str, mass_above: int | None, at:
     any number.
     """
     row = await get(session, batch)
-    penalised = select(func.count(func.distinct(BatchChangeRow.product))).where(
-        BatchChangeRow.batch == batch, _HARMFUL, col(BatchChangeRow.severity).in_(WITH_A_CLOCK)
-    )
-    total = select(func.count(func.distinct(BatchChangeRow.product)), func.count()).where(BatchChangeRow.batch == batch)
+    of_batch = BatchChangeRow.batch == batch
+    total = select(func.count(func.distinct(BatchChangeRow.product)), func.count()).where(of_batch)
     row.products, row.changes = (await session.exec(total)).one()
-    row.mass = mass_above is not None and (await session.exec(penalised)).one() > mass_above
     row.matched_at = at
+    if mass_above is not None and row.products > mass_above:
+        with_a_clock = col(BatchChangeRow.severity).in_(WITH_A_CLOCK)
+        penalised = select(func.count(func.distinct(BatchChangeRow.product))).where(of_batch, _HARMFUL, with_a_clock)
+        row.mass = (await session.exec(penalised)).one() > mass_above
     if not row.changes:
         row.status, row.ended_at = BatchStatus.TOLD, at
     else:
         row.status = BatchStatus.WAITING if row.mass else BatchStatus.TELLING
-    await session.exec(
-        delete(ComponentVulnerabilityRow).where(
-            col(ComponentVulnerabilityRow.batch) == batch, col(ComponentVulnerabilityRow.gone)
-        )
-    )
     session.add(row)
     return row
+
+
+async def forget_gone(session: AsyncSession, batch: str) -> None:
+    """What the batch has found to be said of components no more need not be kept once all is settled."""
+    gone = (col(ComponentVulnerabilityRow.batch) == batch, col(ComponentVulnerabilityRow.gone))
+    await session.exec(delete(ComponentVulnerabilityRow).where(*gone))
 
 
 async def decided(session: AsyncSession, batch: str, actor: str, reason: str) -> None:

@@ -102,13 +102,14 @@ async def set_stale(session: AsyncSession, product: str) -> None:
     await session.exec(update(WatchedProductRow).where(col(WatchedProductRow.product) == product).values(stale=True))
 
 
-async def unwatched(session: AsyncSession, limit: int) -> list[ProductRow]:
-    """What is live and not watched: it was published before there was a watch, or its rows were restored."""
+async def unwatched(session: AsyncSession, after: str, limit: int) -> list[ProductRow]:
+    """What is live and not watched, by id: it was published before there was a watch, or its rows were restored."""
     live = (ListingStatus.PUBLISHED, ListingStatus.HOLD)
     statement = (
         select(ProductRow)
         .join(WatchedProductRow, col(WatchedProductRow.product) == col(ProductRow.id), isouter=True)
         .where(col(ProductRow.status).in_(live), ProductRow.release != "", col(WatchedProductRow.product).is_(None))
+        .where(col(ProductRow.id) > after)
         .order_by(col(ProductRow.id))
         .limit(limit)
     )

@@ -237,3 +237,31 @@ async def test_a_very_bad_release_tells_its_product_the_rest_with_the_next_batch
     assert batch.id == "s/1"
     await hub.tower.tells(batch)
     assert sum(len(news.changes) for news in await hub.heard(crane)) == 250
+
+
+async def test_what_a_release_brings_is_mailed_at_once_where_it_is_critical(hub: Hub) -> None:
+    """Its other findings its publisher knows from the review: the digest has those with a clock."""
+    hub.tower.says(CRITICAL_ONE, MAJOR_ONE, UNSCORED)
+    await staff(hub.tower.database, "sec@hub.example", Role.SECURITY)
+    crane = await hub.tower.product("crane")
+    await hub.tower.publishes(crane, DJANGO, batch="s/1")
+    for _ in range(2):
+        await hub.tower.activities.news.of_batch("s/1")
+    (mail,) = await hub.tower.mails("vulnerabilities_found")
+    assert titles(mail) == ["CVE-2026-0001 in django 3.2"]
+    (asked,) = await hub.tower.mails("class_to_give")
+    assert titles(asked) == ["CVE-2026-0003 in pyyaml 5.3"]
+    await hub.digests(datetime.now(UTC))
+    (digest,) = await hub.tower.mails("vulnerability_digest")
+    assert titles(digest) == ["CVE-2026-0002 in urllib3 1.24"]
+
+
+async def test_a_product_that_cannot_be_taken_in_keeps_nobody_from_being_told(hub: Hub) -> None:
+    derrick = await hub.product("derrick")
+    release = await hub.tower.has_published_before(DJANGO)
+    for digest in release.reports:
+        await hub.tower.blobs.delete(digest)
+    batch = await hub.batch(CRITICAL_ONE)
+    assert await hub.tower.changes(batch, derrick) == {"CVE-2026-0001": "new"}
+    assert batch.products == 1
+    assert await hub.tower.changes(batch, hub.tower.house.product) == {}

@@ -248,7 +248,7 @@ class Watchtower:
                 for table in tables
             }
 
-    async def has_published_before(self, cargo: Cargo) -> None:
+    async def has_published_before(self, cargo: Cargo) -> Release:
         """The house's product is live, and only the rows of its submission say so."""
         release, now = await self.release(self.house.product, cargo), datetime.now(UTC)
         image = {"tier": "Free", "reference": "hub/crane/free:1.0", "manifests": []}
@@ -278,6 +278,7 @@ class Watchtower:
                 .where(col(ProductRow.id) == self.house.product)
                 .values(status=ListingStatus.PUBLISHED, release=release.digest, submission=self.house.submission)
             )
+        return release
 
     def sets(self, line: str, instead: str) -> None:
         """Edits the policy's file."""
