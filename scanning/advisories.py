@@ -27,12 +27,14 @@ from scanning.advisory_tables import AdvisoryFile, Change
 from scanning.advisory_views import AdvisoryView, StoreView, advisory_view, store_view
 from scanning.catalogs import exploited_in, scores_in
 from scanning.cpe import CPE, product_from
-from scanning.downloads import Fetched, fetched
+from scanning.downloads import Fetched, discard, fetched
 from scanning.exports import containers
 from scanning.matching import Knowledge, vulnerabilities_of
 from scanning.osv_lists import Modified, fetched_some, modified_since
 
 Progress = Callable[[int], None]
+
+_URLS = ("https://", "http://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class AdvisoryStore:
         out. `progress` is told how many records were read. Errors: NotFound, ToolFailed.
         """
         counts = Counts(progress)
-        if str(location).startswith(("https://", "http://")):
+        if str(location).startswith(_URLS):
             return self._from_url(str(location), kind, counts)
         with self._file.writing() as change:
             self._bring_in(change, kind, Path(location), counts)
@@ -147,7 +149,10 @@ class AdvisoryStore:
             advisory_sources.note(change.connection, source.key, remembered=1)
 
     def forget(self, location: str) -> bool:
-        """The source is no longer asked; what came from it stays. False when it was not remembered."""
+        """The source is no longer asked; what came from it stays, but for what is left of a download that broke. False
+        when it was not remembered. Errors: ToolFailed, also while it is being fetched."""
+        if location.startswith(_URLS):
+            discard(location, self.downloads)
         with self._file.writing() as change:
             return advisory_sources.forget(change.connection, location) > 0
 

@@ -69,6 +69,14 @@ def fetched(
             download.forget()
 
 
+def discard(url: str, folder: Path) -> None:
+    """What is left of downloads of the URL; one that is under way is left alone. Errors: NotFound, ToolFailed."""
+    if folder.is_dir():
+        download = _Download(url, folder, None)
+        with download.locked():
+            download.forget()
+
+
 def fetch_text(url: str, most: int) -> str | None:
     """A small text; None when there is none, or it is longer than `most` bytes. Errors: ToolFailed."""
     try:

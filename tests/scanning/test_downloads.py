@@ -11,6 +11,7 @@ from models.errors import NotFound, ToolFailed
 from scanning import downloads
 from scanning.advisories import AdvisoryStore
 from scanning.advisory_imports import Imported
+from scanning.advisory_sources import SourceKind
 from scanning.downloads import fetched
 from tests.scanning.test_advisories import record
 from tests.scanning.websites import Website, website
@@ -180,3 +181,14 @@ def test_an_export_at_a_url_is_imported_once_however_often_it_is_asked_for(site:
     site.put("/all.jsonl", LINES.replace(b'"2.0"', b'"3.0"', 1), etag='"2"')
     assert store.import_from(url) == Imported(added=0, changed=1, total=3, skipped=0)
     assert [status for _, status, _ in site.asked] == [200, 304, 200]
+
+
+def test_what_is_left_of_a_download_goes_with_its_source(site: Website, store: AdvisoryStore) -> None:
+    url = site.put("/all.jsonl", LINES, etag='"1"', breaks_after=[100] + [0] * 9)
+    store.remember(url, SourceKind.OSV)
+    with pytest.raises(ToolFailed):
+        store.import_from(url)
+    assert left_in(store.downloads) != []
+    assert store.forget(url)
+    assert (left_in(store.downloads), store.sources()) == ([], [])
+    assert not store.forget(url)
