@@ -137,9 +137,9 @@ async def waive(
 ) -> None:
     """A vulnerability of a published product need not be mended; of a critical one a second approver decides."""
     async with open_hub(load_settings()) as hub:
-        row, key, person = await _found(hub, product, finding, actor)
+        row, clock, person = await _found(hub, product, finding, actor)
         waiver = Waiver(
-            finding=key,
+            finding=clock.key,
             state=state,
             justification=justification,
             evidence=text,
@@ -147,9 +147,10 @@ async def waive(
             scope=WaiverScope.PRODUCT,
             subject=row.id,
             expires=datetime.now(UTC) + timedelta(days=days),
+            severity=clock.severity,
         )
         digest = await submissions.store_waiver(hub, waiver)
-        command = Waive(id=f"waive-{new_id()}", actor=person, text=text, finding=key, waiver=digest)
+        command = Waive(id=f"waive-{new_id()}", actor=person, text=text, finding=clock.key, waiver=digest)
         snapshot = await submissions.decide_product(hub, row.id, command)
         await recorded(hub, snapshot)
     show_snapshot(snapshot, json_)
@@ -166,23 +167,23 @@ async def ask_waiver(
 ) -> None:
     """As a member of the publisher, ask that a vulnerability need not be mended."""
     async with open_hub(load_settings()) as hub:
-        row, key, person = await _found(hub, product, finding, actor)
-        command = AskWaiver(id=f"ask-waiver-{new_id()}", actor=person, text=text, finding=key)
+        row, clock, person = await _found(hub, product, finding, actor)
+        command = AskWaiver(id=f"ask-waiver-{new_id()}", actor=person, text=text, finding=clock.key)
         snapshot = await submissions.decide_product(hub, row.id, command)
         await recorded(hub, snapshot)
     show_snapshot(snapshot, json_)
 
 
-async def _found(hub: Hub, product: str, finding: str, actor: str) -> tuple[ProductRow, str, str]:
-    """The product, the key of the finding, and who acts; strangers do not learn what there is. Errors: NotAllowed."""
+async def _found(hub: Hub, product: str, finding: str, actor: str) -> tuple[ProductRow, Clock, str]:
+    """The product, the clock of the finding, and who acts; strangers do not learn what there is. Errors: NotAllowed."""
     async with hub.database.session() as session:
         row = await product_of(session, product)
         person = await people.get(session, actor)
     await _refuse_strangers(hub.database, row, actor)
-    keys = [clock.key for clock in await desk.clocks_of(hub.client, row.id)]
-    named = [key for key in keys if key == finding] or [key for key in keys if finding in key.split(":")]
+    clocks = await desk.clocks_of(hub.client, row.id)
+    named = [one for one in clocks if one.key == finding] or [one for one in clocks if finding in one.key.split(":")]
     if len(named) != 1:
-        listed = f" Say which: {', '.join(named)}." if named else ""
+        listed = f" Say which: {', '.join(one.key for one in named)}." if named else ""
         raise NotAllowed(f"{len(named)} of the vulnerabilities that have to be mended are called {finding}.{listed}")
     return row, named[0], person.id
 

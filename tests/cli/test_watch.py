@@ -145,7 +145,7 @@ async def waived(hub: Hub, shell: Shell, crane: str, member: str) -> None:
     assert "at most 180 days" in (await shell(*waive, "CVE-2026-2", "--days", "999", status=1)).stderr
     assert (await shell.json(*waive, "CVE-2026-2"))["proposal"]["act"] == "waive"
     assert (await shell.json("product", "confirm", crane, "--as", SECOND))["critical"] == 1
-    [mail] = await mailed(hub, "waiver_asked")
+    *_, mail = await mailed(hub, "waiver_asked")
     assert "watch waive" in render(await shown(hub, mail)).text
     # what is waived is no exposure any more, for as long as the waiver is in force
     assert (await shell.json("watch", "run"))["changes"] == 1
