@@ -89,8 +89,8 @@ class _Reading:
         self._named: dict[str, Binary] = {}
         #: programs that have packages compiled into them
         self._compiled: set[str] = set()
-        #: places of files that the layer's package databases name
-        self._owned: set[str] = set()
+        #: places of files that the layer's package databases name; their hashes, for the names are most of a database
+        self._owned: set[int] = set()
 
     def takes(self, entry: Entry) -> None:
         found = self._found
@@ -117,12 +117,15 @@ class _Reading:
         found.setuid = tuple(sorted(self._setuid)[:MOST_PATHS])
         found.licences = tuple(sorted(self._licences)[:MOST_PATHS])
         for binary in found.binaries:
-            binary.owned = place(binary.identified[0].path) in self._owned
+            binary.owned = self._owns(binary.identified[0].path)
         for path in self._compiled:
             # a program that a package owns is that package, and not its modules too
-            if place(path) in self._owned:
+            if self._owns(path):
                 found.databases.pop(path, None)
         return found
+
+    def _owns(self, path: str) -> bool:
+        return hash(place(path)) in self._owned
 
     def _mark(self, folder: str, name: str) -> None:
         if name == _OPAQUE:
@@ -174,7 +177,7 @@ class _Reading:
         if tells:
             if len(self._owned) + content.count(b"\n") > self._budget.limits.files:
                 raise ImageTooLarge(f"The packages of a layer name more than {self._budget.limits.files:,} files.")
-            self._owned.update(files_of(path, content))
+            self._owned.update(map(hash, files_of(path, content)))
         return True
 
     def _identify(self, path: str) -> None:
