@@ -23,7 +23,7 @@ from models.findings import Severity
 from models.policy import SeverityClasses
 from models.scans import ImageReport, Vulnerability
 from models.vex import VexStatement
-from policies.vex import HARMLESS, Subject, statement_about
+from policies.vex import HARMLESS, Said, Subject
 from registry.access import Access
 from scanning.advisories import AdvisoryStore
 from scanning.reports import Form, vex_documents, write
@@ -137,17 +137,12 @@ def with_statements(
     """The scan with what is said of its vulnerabilities."""
     if not statements:
         return scanned
-    by_name: dict[str, list[VexStatement]] = {}
-    for statement in statements:
-        for name in {statement.vulnerability, *statement.aliases}:
-            by_name.setdefault(name, []).append(statement)
-    now = datetime.now(UTC)
+    spoken, now = Said(statements), datetime.now(UTC)
     covered: dict[tuple[str, Vulnerability], VexStatement] = {}
     for report in scanned.reports:
         subject = subject_of(report)
         for found in report.vulnerabilities:
-            candidates = [one for name in (found.id, *found.aliases) for one in by_name.get(name, ())]
-            if candidates and (about := statement_about(found, subject, candidates, now)):
+            if about := spoken.about(found, subject, now):
                 covered[report.facts.digest, found] = about
     return replace(scanned, statements=covered)
 

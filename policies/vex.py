@@ -50,10 +50,26 @@ def purl_of(text: str) -> Purl | None:
     return Purl(kind.lower(), unquote(name), unquote(version), dict(parse_qsl(query)))
 
 
+class Said:
+    """Statements by the names of the vulnerabilities that they are about: a document may have very many."""
+
+    def __init__(self, statements: Iterable[VexStatement]) -> None:
+        self._by_name: dict[str, list[VexStatement]] = {}
+        for statement in statements:
+            for name in {statement.vulnerability, *statement.aliases}:
+                self._by_name.setdefault(name, []).append(statement)
+
+    def about(self, vulnerability: Vulnerability, subject: Subject, now: datetime) -> VexStatement | None:
+        """What is said of a vulnerability of an image. Of several statements the latest counts, no expired one."""
+        names = (vulnerability.id, *vulnerability.aliases)
+        named = [statement for name in names for statement in self._by_name.get(name, ())]
+        return statement_about(vulnerability, subject, named, now)
+
+
 def statement_about(
     vulnerability: Vulnerability, subject: Subject, statements: Iterable[VexStatement], now: datetime
 ) -> VexStatement | None:
-    """What is said of a vulnerability of an image. Of several statements the latest counts; an expired one does not."""
+    """As `Said.about`."""
     latest: VexStatement | None = None
     for statement in statements:
         if statement.expires is not None and statement.expires <= now:
@@ -121,11 +137,11 @@ def answers(
 
     `seen` is where each finding was seen, by its key: all of it has to be answered, as a finding is waived whole.
     """
-    said = list(statements)
+    said = Said(statements)
     for finding in findings:
         if not finding.blocks:
             continue
-        found = [statement_about(one, subject, said, now) for one, subject in seen.get(finding.key, ())]
+        found = [said.about(one, subject, now) for one, subject in seen.get(finding.key, ())]
         harmless = [statement for statement in found if statement is not None and statement.state in HARMLESS]
         if found and len(harmless) == len(found):
             yield finding, harmless[0]

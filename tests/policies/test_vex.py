@@ -9,7 +9,7 @@ from models.base import digest_of
 from models.findings import Finding, Level, Severity, VexJustification, VexState, Waiver, WaiverScope
 from models.scans import Vulnerability
 from models.vex import VexStatement
-from policies.vex import Subject, answers, is_about, parts_of, purl_of, statement_about, statements_of
+from policies.vex import Said, Subject, answers, is_about, parts_of, purl_of, statement_about, statements_of
 from policies.vulnerabilities import key_for
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -190,3 +190,10 @@ def test_what_holds_nothing_up_or_was_not_seen_needs_no_answer() -> None:
     seen = {key_for(FOUND): [(FOUND, SUBJECT)]}
     assert list(answers([said()], [finding(Level.GUIDELINE)], seen, NOW)) == []
     assert list(answers([said()], [finding()], {}, NOW)) == []
+
+
+def test_a_document_of_very_many_statements_is_asked_by_name() -> None:
+    many = [said(vulnerability=f"CVE-2000-{number}", products=("x",)) for number in range(20_000)]
+    spoken = Said([*many, said(state=VexState.AFFECTED), said(vulnerability="GHSA-x", at=NOW)])
+    found = [spoken.about(FOUND, SUBJECT, NOW) for _ in range(2_000)]
+    assert {one.vulnerability for one in found if one} == {"GHSA-x"}
