@@ -61,9 +61,12 @@ def test_what_has_come_of_submissions_is_counted_where_it_went(tmp_path: Path) -
 
 
 @needs("trivy")
-def test_a_scan_is_measured_beside_the_command_that_it_runs(tmp_path: Path) -> None:
+def test_a_scan_is_measured_beside_trivy_alone(tmp_path: Path) -> None:
     figures = figures_of(tmp_path, "scan", "--megabytes", "3", "--rounds", "1")
-    assert figures["ratio"] > 0
+    assert {"ratio", "memory_ratio", "resubmission_ratio", "cpu_ratio"} <= figures.keys()
+    assert min(figures.values()) > 0
+    # both sides have trivy in memory
+    assert figures["memory_ratio"] > 1
     assert figures["megabytes"] <= 3
 
 
