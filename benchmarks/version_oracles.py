@@ -181,7 +181,10 @@ for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').filter(Boo
 
 def _node(said: list[Relation]) -> Answer:
     """What it refuses is passed over: we read more than node does (`1.2`)."""
-    return _answer(["node", "-e", _NODE, str(semver_package())], said)
+    package = semver_package()
+    # Debian keeps what its semver needs beside it, where only Debian's own node looks
+    beside = f"NODE_PATH={package.parent}" if package else "NODE_PATH="
+    return _answer(["env", beside, "node", "-e", _NODE, str(package)], said)
 
 
 @cache

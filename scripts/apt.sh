@@ -10,6 +10,8 @@ purpose() {
     docker-registry) echo "the hub and the sources are folders (OCI layouts) instead of a real registry" ;;
     skopeo) echo "no second opinion on what was published; tests against it are skipped" ;;
     postgresql) echo "tests on PostgreSQL are skipped" ;;
+    node-semver) echo "npm's versions are not held against node's own order; that test is skipped" ;;
+    rpm) echo "rpm's versions are not held against rpm's own order; that test is skipped" ;;
     python3-pip) echo "nothing can be fetched" ;;
     esac
 }
@@ -17,7 +19,7 @@ purpose() {
 packages_of() {
     case "$1" in
     demo) echo docker-registry skopeo ;;
-    test) echo docker-registry skopeo postgresql ;;
+    test) echo docker-registry skopeo postgresql node-semver rpm ;;
     pip) echo python3-pip ;;
     *)
         echo "apt.sh: there is no part $1; parts: demo test pip" >&2

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.version_oracles import semver_package
+
 
 def program(name: str) -> Path | None:
     """Where a program is: beside this Python first, then on the PATH, then where Debian keeps servers."""
@@ -57,6 +59,8 @@ PARTS = {
     "temporal": Part(lambda: program("temporal"), LOCKED),
     "temporal-test-server": Part(lambda: program("temporal-test-server"), LOCKED),
     "trivy": Part(lambda: program("trivy"), LOCKED),
+    "node-semver": Part(lambda: program("node") and semver_package(), DEBIAN),
+    "rpm": Part(lambda: program("rpm"), DEBIAN),
     "dpkg-deb": Part(lambda: program("dpkg-deb"), "it is part of every Debian"),
 }
 

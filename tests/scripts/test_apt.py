@@ -89,7 +89,7 @@ def test_what_is_there_is_not_asked_for_again(debian: Path) -> None:
     assert apt(debian, "demo").returncode == 0
     assert calls(debian) == ""
     assert apt(debian, "demo", "test").returncode == 0
-    assert (debian / "installed").read_text().split() == ["docker-registry", "skopeo", "postgresql"]
+    assert (debian / "installed").read_text().split() == ["docker-registry", "skopeo", "postgresql", "node-semver", "rpm"]
 
 
 def test_the_lists_are_fetched_where_they_are_missing(debian: Path) -> None:
@@ -125,7 +125,7 @@ def test_without_the_network_it_says_what_will_not_work_and_puts_the_policy_back
     policy(debian).write_text("mine")
     run = apt(debian, "test")
     assert run.returncode == 3
-    assert "missing: docker-registry skopeo postgresql" in run.stderr
+    assert "missing: docker-registry skopeo postgresql node-semver rpm" in run.stderr
     assert "postgresql - tests on PostgreSQL are skipped" in run.stderr
     assert policy(debian).read_text() == "mine"
 
