@@ -46,6 +46,13 @@ class Release(NamedTuple):
     reports: Sequence[str]
 
 
+class Difference(NamedTuple):
+    """What a release changes: `changes` are for the product's process, `total` is the number of all."""
+
+    changes: tuple[ExposureChange, ...]
+    total: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lookout:
     database: Database
@@ -74,24 +81,28 @@ class Lookout:
         except NotFound as lost:
             raise ToolFailed(f"A stored report is lost: restore it from a backup. {lost}") from lost
 
-    async def watch(self, release: Release, submission: str, batch: str) -> tuple[ExposureChange, ...]:
+    async def watch(self, release: Release, submission: str, batch: str) -> Difference:
         """The release is what is watched of the product from now on; how that changes what the product is exposed to.
 
         Watched again under the same `batch`, the changes are the same. Of very many only the first are returned: the
         next batch of advisories tells the others.
         """
 
-        async def settle(session: AsyncSession, dispensed: Dispensations) -> tuple[ExposureChange, ...]:
-            await exposures.settle(session, Scope(products=(release.product,)), batch, dispensed)
+        async def settle(session: AsyncSession, dispensed: Dispensations) -> Difference:
+            changed = await exposures.settle(session, Scope(products=(release.product,)), batch, dispensed)
+            if not changed and await batches.find(session, batch) is None:
+                return Difference((), 0)
+            row = BatchRow(id=batch, status=BatchStatus.TELLING, submission=submission, begun_at=dispensed.now)
+            await batches.begin(session, row)
             return await self._conclude(session, batch, release.product, dispensed.now)
 
-        return await self._save(release, settle, submission, batch)
+        return await self._save(release, settle, batch)
 
     async def take_in(self, release: Release) -> None:
         """As `watch`, for what has been live for long: the next batch settles it, and tells what there is to tell."""
 
         async def leave_stale(session: AsyncSession, _: Dispensations) -> None:
-            await watching.set_stale(session, release.product)
+            await watching.set_stale(session, [release.product], True)
 
         await self._save(release, leave_stale)
 
@@ -116,7 +127,6 @@ class Lookout:
         self,
         release: Release,
         then: Callable[[AsyncSession, Dispensations], Awaitable[T]],
-        submission: str = "",
         batch: str = "",
     ) -> T:
         """In one transaction, by what is known as of the latest batch: asked again when one has come between."""
@@ -135,9 +145,6 @@ class Lookout:
                 await watching.take_turn(session)
                 if (await batches.latest_mark(session)).mark > answer.mark:
                     return None
-                if batch:
-                    row = BatchRow(id=batch, status=BatchStatus.TELLING, submission=submission, begun_at=dispensed.now)
-                    await batches.begin(session, row)
                 await watching.save_release(
                     session,
                     product=release.product,
@@ -154,19 +161,15 @@ class Lookout:
             if (done := await self.database.write(save)) is not None:
                 return done[0]
 
-    async def _conclude(
-        self, session: AsyncSession, batch: str, product: str, now: datetime
-    ) -> tuple[ExposureChange, ...]:
+    async def _conclude(self, session: AsyncSession, batch: str, product: str, now: datetime) -> Difference:
         """Told by the answer to the publication; mailed is only what has a clock: the publisher knows its findings."""
         row = await batches.matched(session, batch, None, now)
-        if not row.changes:
-            return ()
         changes = await batches.changes_of(session, batch, product)
         await batches.leave_unmailed(session, batch, now)
         if len(changes) <= MOST_TOLD:
             await batches.told(session, batch, [product], now)
             await batches.ended(session, batch, BatchStatus.TOLD, now)
-        return changes[:MOST_TOLD]
+        return Difference(changes[:MOST_TOLD], row.changes)
 
     async def _dispensed(self, release: Release, given: Sequence[Waiver], now: datetime) -> Dispensations:
         if not given:

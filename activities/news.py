@@ -28,8 +28,6 @@ class NewsDesk:
         """
         async with self.database.session() as session:
             row = await batches.get(session, batch)
-            if not row.changes:
-                return
             publishers = await batches.unmailed_publishers(session, batch, critical=True)
             public = await batches.for_subscribers(session, batch) if not row.submission else {}
             unclassed = await batches.unclassed(session, batch, _UNCLASSED)

@@ -134,9 +134,10 @@ class PublicationActivities:
         berths = berths_of(release, places)
         live = Release(product.id, product.publisher, order.release, berths, reports)
         batch = f"{order.submission}/{order.revision}"
-        changes = await self.lookout.watch(live, order.submission, batch)
-        await NewsDesk(self.database, self.lookout.policy).of_batch(batch)
-        return changes
+        found = await self.lookout.watch(live, order.submission, batch)
+        if found.total:
+            await NewsDesk(self.database, self.lookout.policy).of_batch(batch)
+        return found.changes
 
     async def _copy(self, place: ImageSource, target: Target, tier: PinnedTier, progress: Progress) -> CopyOutcome:
         async with self.sources.open(place) as source:

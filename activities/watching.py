@@ -201,7 +201,10 @@ class WatchActivities:
 
             async def work(session: AsyncSession, scope: Scope = scope, dispensed: Dispensations = dispensed) -> int:
                 await watching.take_turn(session)
-                return await exposures.settle(session, scope, batch, dispensed)
+                changed = await exposures.settle(session, scope, batch, dispensed)
+                if scope.products:
+                    await watching.set_stale(session, scope.products, False)
+                return changed
 
             await self.database.write(work)
             progress.says(f"settled {place:,} of {len(scopes):,} parts")

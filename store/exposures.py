@@ -133,9 +133,6 @@ async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dis
         if old != new:
             outcome.note(matter, row, old, new)
     await outcome.write(session)
-    if scope.products:
-        settled = col(WatchedProductRow.product).in_(scope.products)
-        await session.exec(update(WatchedProductRow).where(settled).values(stale=False))
     return outcome.changed
 
 

@@ -97,9 +97,10 @@ async def set_watched(session: AsyncSession, product: str, watched: bool) -> Non
     )
 
 
-async def set_stale(session: AsyncSession, product: str) -> None:
-    """The next batch looks at all of the product."""
-    await session.exec(update(WatchedProductRow).where(col(WatchedProductRow.product) == product).values(stale=True))
+async def set_stale(session: AsyncSession, products: Collection[str], stale: bool) -> None:
+    """Whether the next batch looks at all of the products."""
+    named = col(WatchedProductRow.product).in_(products)
+    await session.exec(update(WatchedProductRow).where(named).values(stale=stale))
 
 
 async def unwatched(session: AsyncSession, after: str, limit: int) -> list[ProductRow]:
@@ -225,9 +226,9 @@ async def _save_shipment(
         )
     components = await _save_units(session, shipment.units, known, batch)
     await session.exec(delete(ShippedSetRow).where(col(ShippedSetRow.image) == image))
+    sets = await _save_loads(session, shipment.loads, components)
     rows = [
-        {"component_set": await _save_load(session, load, components), "image": image, "inherited": load.inherited}
-        for load in shipment.loads
+        {"component_set": sets[load.digest], "image": image, "inherited": load.inherited} for load in shipment.loads
     ]
     await insert_new(session, ShippedSetRow, rows, ("component_set", "image", "inherited"))
     return image
@@ -247,16 +248,21 @@ async def _save_units(
     return ids
 
 
-async def _save_load(session: AsyncSession, load: Load, components: Mapping[str, int]) -> int:
-    digest = load.digest
-    new = await insert_new(session, ComponentSetRow, [{"digest": digest}], ("digest",))
-    number = (await session.exec(select(ComponentSetRow.id).where(ComponentSetRow.digest == digest))).one()
-    assert number is not None  # noqa: S101 - it is in the database
-    if new:
-        rows = [{"component": components[unit.digest], "component_set": number} for unit in load.units]
-        for some in in_parts(rows):
-            await insert_new(session, ComponentSetMemberRow, some, ("component", "component_set"))
-    return number
+async def _save_loads(session: AsyncSession, loads: Iterable[Load], components: Mapping[str, int]) -> dict[str, int]:
+    """Rows by digest. A set that is here already has its members."""
+    wanted = {load.digest: load for load in loads}
+    rows = [{"digest": digest} for digest in sorted(wanted)]
+    new = await insert_new(session, ComponentSetRow, rows, ("digest",))
+    known = select(ComponentSetRow.digest, ComponentSetRow.id).where(col(ComponentSetRow.digest).in_(sorted(wanted)))
+    numbers = {digest: number for digest, number in (await session.exec(known)).all() if number is not None}
+    members = (
+        {"component": components[unit.digest], "component_set": numbers[digest]}
+        for digest in new
+        for unit in wanted[digest].units
+    )
+    for some in in_parts(members):
+        await insert_new(session, ComponentSetMemberRow, some, ("component", "component_set"))
+    return numbers
 
 
 async def _ids(session: AsyncSession, digests: Iterable[str]) -> dict[str, int]:

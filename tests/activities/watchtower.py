@@ -152,7 +152,8 @@ class Watchtower:
         self, product: str, *cargos: Cargo, base: int = 0, batch: str = ""
     ) -> tuple[ExposureChange, ...]:
         release = await self.release(product, *cargos, base=base)
-        return await self.lookout.watch(release, f"s-{product}", batch or f"s-{product}/{next(self.numbers)}")
+        found = await self.lookout.watch(release, f"s-{product}", batch or f"s-{product}/{next(self.numbers)}")
+        return found.changes
 
     async def run(self, work: Any, *arguments: Any) -> Any:
         """An activity of an id of its own."""
