@@ -109,7 +109,9 @@ def _summary(record: dict[str, Any]) -> str:
 def one_line(text: str) -> str:
     """The beginning of a text, for a table: one line that can be shown on a terminal."""
     # descriptions of many pages are real
-    line = "".join(character for character in " ".join(text[: 10 * _SUMMARY].split()) if character.isprintable())
+    line = " ".join(text[: 10 * _SUMMARY].split())
+    if not line.isprintable():
+        line = "".join(character for character in line if character.isprintable())
     if len(line) <= _SUMMARY:
         return line
     return line[: _SUMMARY - 1].rsplit(" ", 1)[0] + "…"
