@@ -77,7 +77,6 @@ class NoticeKind(StrEnum):
     # the watch over a product
     VULNERABILITIES_FOUND = "vulnerabilities_found"
     VULNERABILITY_DIGEST = "vulnerability_digest"
-    REMEDIATION_STARTED = "remediation_started"
     REMEDIATION_REMINDER = "remediation_reminder"
     STILL_ON_HOLD = "still_on_hold"
     REVOKE_WARNING = "revoke_warning"
@@ -148,7 +147,6 @@ AUDIENCES: dict[NoticeKind, Audience] = {
     _K.RECOVERED: _P,
     _K.VULNERABILITIES_FOUND: _P,
     _K.VULNERABILITY_DIGEST: _P,
-    _K.REMEDIATION_STARTED: _P,
     _K.REMEDIATION_REMINDER: _P,
     _K.STILL_ON_HOLD: _P,
     _K.REVOKE_WARNING: _P,

@@ -80,6 +80,8 @@ class Clock(Message):
     due: datetime | None = None
     #: None when the reminder has gone out, or when there is none
     remind_at: datetime | None = None
+    #: its end has passed unmet, and the listing's label says so
+    overdue: bool = False
 
 
 class BatchStatus(StrEnum):

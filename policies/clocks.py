@@ -57,7 +57,8 @@ def _going_on(known: Clock | None, fresh: Clock, remediation: Remediation) -> Cl
 def _due(clock: Clock, due: datetime, since: datetime, remediation: Remediation) -> Clock:
     """A reminder that would come before the publisher is told is none."""
     remind_at = due - _reminder(clock.severity, remediation)
-    return clock.model_copy(update={"due": due, "remind_at": remind_at if remind_at > since else None})
+    coming = remind_at if remind_at > since else None
+    return clock.model_copy(update={"due": due, "remind_at": coming, "overdue": False})
 
 
 def _term(severity: Severity, remediation: Remediation) -> timedelta:
@@ -97,6 +98,17 @@ def next_moment(clocks: Clocks) -> datetime | None:
 
 def overdue(clocks: Clocks, now: datetime) -> Clocks:
     return tuple(clock for clock in clocks if clock.due is not None and clock.due <= now)
+
+
+def noted(clocks: Clocks, now: datetime) -> Clocks:
+    """What is overdue is known to be."""
+    late = overdue(clocks, now)
+    return tuple(clock.model_copy(update={"overdue": True}) if clock in late else clock for clock in clocks)
+
+
+def next_overdue(clocks: Clocks) -> datetime | None:
+    """When the first of those ends that are not known to be overdue."""
+    return next_due(tuple(clock for clock in clocks if not clock.overdue))
 
 
 def reminded(clocks: Clocks, now: datetime) -> Clocks:

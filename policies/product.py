@@ -110,8 +110,6 @@ def published(
         notices.insert(0, N.RECOVERED)
     if state.by_clock:
         notices.append(N.LISTING_RECOVERED)
-    if any(clock not in state.exposures and clock.due is not None for clock in done.exposures):
-        notices.append(N.REMEDIATION_STARTED)
     return Change(recovered(_revised(done)), tuple(notices))
 
 
@@ -149,6 +147,7 @@ def held_by_clock(state: ProductState, now: datetime) -> ProductState:
     return state.model_copy(
         update={
             "status": ListingStatus.HOLD,
+            "exposures": clocks.noted(state.exposures, now),
             "reason": words.overdue_reason(clock.severity for clock in clocks.overdue(state.exposures, now)),
             "hold_until": until,
             "warn_at": state.warn_at if lasts else _warned_at(state, now, until),

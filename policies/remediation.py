@@ -52,12 +52,13 @@ def _kept(state: ProductState, news: ExposureNews) -> ProductState:
 
 
 def next_moment(state: ProductState) -> datetime | None:
-    """When the clocks do something by themselves; None while they do not run: unpublished, on hold, revoked."""
+    """When the clocks do something by themselves; None while they do not run: unpublished or revoked."""
     match state.status:
         case ListingStatus.PUBLISHED:
             return clocks.next_moment(state.exposures)
         case ListingStatus.HOLD:
-            return state.warn_at
+            more = clocks.next_overdue(state.exposures) if state.by_clock else None
+            return min(filter(None, (state.warn_at, more)), default=None)
         case _:
             return None
 
@@ -67,9 +68,13 @@ def struck(state: ProductState, now: datetime) -> Change:
     moment = next_moment(state)
     if moment is None or moment > now:
         return Change(state)
-    if state.status is ListingStatus.HOLD:
+    if state.status is ListingStatus.HOLD and state.warn_at is not None and state.warn_at <= now:
         warned = state.model_copy(update={"warn_at": None, "revision": state.revision + 1})
         return Change(warned, (N.REVOKE_WARNING,))
+    if state.status is ListingStatus.HOLD:
+        # the label says how many: more have come to their end
+        more = product.held_by_clock(state, now)
+        return Change(more.model_copy(update={"revision": state.revision + 1}))
     if clocks.overdue(state.exposures, now):
         held = product.held_by_clock(state, now)
         return Change(held.model_copy(update={"revision": state.revision + 1}), (N.ON_HOLD, N.LISTING_ON_HOLD))
@@ -81,11 +86,11 @@ def struck(state: ProductState, now: datetime) -> Change:
 
 def event(change: Change) -> tuple[str, str]:
     """Name and words of what the clocks did, for the audit trail."""
-    if N.ON_HOLD in change.notices:
-        return "overdue", change.state.reason
+    if N.REMEDIATION_REMINDER in change.notices:
+        return "remediation_reminder", count(change.state)
     if N.REVOKE_WARNING in change.notices:
         return "revoke_warning", ""
-    return "remediation_reminder", count(change.state)
+    return "overdue", change.state.reason
 
 
 def count(state: ProductState) -> str:

@@ -114,6 +114,17 @@ def test_what_is_overdue_puts_the_listing_on_hold_with_a_reason_that_names_none_
     assert remediation.event(change_) == ("overdue", state.reason)
 
 
+def test_the_label_says_how_many_are_overdue_by_now_and_nobody_gets_a_second_mail() -> None:
+    state = told(held(), change("CVE-3"), id_="batch-2", at=OVERDUE).state
+    moment = OVERDUE + 72 * HOUR
+    assert remediation.next_moment(state) == moment
+    more = remediation.struck(state, moment)
+    assert more.state.reason.startswith("3 vulnerabilities were not mended in time")
+    assert (more.state.hold_until, kinds(more)) == (state.hold_until, [])
+    assert remediation.event(more) == ("overdue", more.state.reason)
+    assert remediation.next_moment(more.state) == more.state.warn_at
+
+
 def test_a_hold_is_warned_of_its_end_a_week_before_and_ends_in_a_revocation() -> None:
     state = held()
     moment = OVERDUE + 23 * DAY
@@ -191,12 +202,10 @@ def test_a_version_that_does_not_mend_it_all_turns_a_revocation_into_a_hold_of_a
     assert (after.status, after.hold_until, after.withdrawn) == (S.HOLD, now + 30 * DAY, False)
 
 
-def test_a_new_version_that_brings_vulnerabilities_starts_their_clocks_and_says_so() -> None:
+def test_a_new_version_that_brings_vulnerabilities_starts_their_clocks() -> None:
     after = product.published(live(), ordered("two", release=NEXT), [change()], MONDAY)
-    assert kinds(after) == ["release_published", "remediation_started"]
+    assert kinds(after) == ["release_published"], "the mails of what it brings are the watch's"
     assert remediation.next_moment(after.state) == MONDAY + 48 * HOUR
-    waiting = product.published(live(), ordered("two", release=NEXT), [change(inherited=True)], MONDAY)
-    assert kinds(waiting) == ["release_published"]
 
 
 def test_a_listing_edit_mends_nothing() -> None:

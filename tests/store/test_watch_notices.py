@@ -104,15 +104,14 @@ async def test_subscribers_learn_how_many_and_never_which(database: Database) ->
 async def test_a_release_with_vulnerabilities_to_mend_is_to_subscribers_a_release(database: Database) -> None:
     house = await harbour(database)
     await subscribed(house, "carl@consumer.example")
-    entry = Entry(
-        event="published", at=MONDAY, text=house.submission, notices=(N.RELEASE_PUBLISHED, N.REMEDIATION_STARTED)
-    )
-    await house.product_records(5, ListingStatus.PUBLISHED, entry, critical=2, mend_by=MONDAY + 3 * DAY)
+    released = Entry(event="published", at=MONDAY, text=house.submission, notices=(N.RELEASE_PUBLISHED,))
+    reminded = Entry(event="remediation_reminder", at=MONDAY, text="2 critical", notices=(N.REMEDIATION_REMINDER,))
+    await house.product_records(5, ListingStatus.PUBLISHED, released, reminded, critical=2, mend_by=MONDAY + 3 * DAY)
     [(told, _, _)] = await made(database, N.RELEASE_PUBLISHED)
     assert (told.turn, told.by, told.tally) == ("nobody's", None, "")
     assert "mend" not in told.next
-    [(own, _, _)] = await made(database, N.REMEDIATION_STARTED)
-    assert (own.turn, own.by, own.tally) == ("the publisher's", MONDAY + 3 * DAY, "2 critical")
+    [(own, _, _)] = await made(database, N.REMEDIATION_REMINDER)
+    assert (own.turn, own.by, own.tally, own.text) == ("the publisher's", MONDAY + 3 * DAY, "2 critical", "")
 
 
 async def test_nobody_has_subscribed_and_nobody_misses_a_mail(database: Database) -> None:
