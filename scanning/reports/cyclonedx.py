@@ -14,6 +14,7 @@ from scanning.texts import clean
 
 #: lowest score of each severity word of CVSS; 2 has no word for critical
 _WORDS = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
+_KINDS_OF_TRIVY = {"pkg:deb": "debian", "pkg:apk": "alpine"}
 _METHODS = {"2": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31", "4.0": "CVSSv4"}
 #: the hub's classes in CycloneDX's words
 _CLASSES = {Severity.CRITICAL: "critical", Severity.MAJOR: "medium", Severity.MINOR: "low", Severity.UNKNOWN: "unknown"}
@@ -131,7 +132,7 @@ def _component(component: Component, ref: str, layer: int | None, paths: list[st
     properties: list[tuple[str, object]] = [("ecosystem", component.ecosystem), ("layer:diff_id", component.layer)]
     properties += [("layer", "" if layer is None else layer), ("state", component.state)]
     properties += [("evidence", component.evidence), ("source", _source(component))]
-    said["properties"] = list(_properties(properties))
+    said["properties"] = [*_properties(properties), *_for_trivy(component)]
     said["evidence"] = _evidence(component, paths)
     return said
 
@@ -158,6 +159,23 @@ def _source(component: Component) -> str:
     if component.source_name in ("", component.name):
         return ""
     return f"{component.source_name} {component.source_version or component.version}"
+
+
+def _for_trivy(component: Component) -> Iterator[dict[str, str]]:
+    """The source package in trivy's own words: without it `trivy sbom` finds a part of what is known of Debian's."""
+    kind = _KINDS_OF_TRIVY.get(component.purl.partition("/")[0])
+    if kind is None or not component.source_name:
+        return
+    version = component.source_version or component.version
+    epoch, colon, rest = version.partition(":")
+    said = {"PkgType": kind, "SrcName": component.source_name}
+    if kind == "alpine":
+        said["SrcVersion"] = version
+    else:
+        upstream, _, release = (rest if colon else version).rpartition("-")
+        said |= {"SrcVersion": upstream or release, "SrcRelease": release if upstream else ""}
+        said |= {"SrcEpoch": epoch if colon else ""}
+    yield from ({"name": f"aquasecurity:trivy:{name}", "value": clean(value)} for name, value in said.items() if value)
 
 
 def _properties(said: Iterable[tuple[str, object]]) -> Iterator[dict[str, str]]:

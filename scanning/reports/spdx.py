@@ -25,6 +25,11 @@ def write(scanned: Scanned) -> bytes:
         name = f"SPDXRef-platform-{place}"
         packages.append(_platform(name, report))
         relations.append(_relation(_IMAGE, "CONTAINS", name))
+        if report.facts.os_name:
+            # trivy knows a distribution by this beginning of its name
+            system = f"SPDXRef-OperatingSystem-{place}"
+            packages.append(_system(system, report))
+            relations.append(_relation(name, "CONTAINS", system))
         for number, package in enumerate(_packages(name, report)):
             packages.append(package)
             relations.append(_relation(name, "CONTAINS", f"{name}-package-{number}"))
@@ -74,6 +79,17 @@ def _platform(name: str, report: ImageReport) -> dict[str, Any]:
         "primaryPackagePurpose": "CONTAINER",
         "checksums": [_checksum(facts.digest)],
         "comment": clean(f"{system}, {len(facts.layers)} layers{base}"),
+        **_unknown(),
+    }
+
+
+def _system(name: str, report: ImageReport) -> dict[str, Any]:
+    """The distribution: whoever matches the packages has to know whose they are."""
+    return {
+        "SPDXID": name,
+        "name": clean(report.facts.os_name),
+        "versionInfo": clean(report.facts.os_version),
+        "primaryPackagePurpose": "OPERATING-SYSTEM",
         **_unknown(),
     }
 

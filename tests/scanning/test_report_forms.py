@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -21,6 +23,7 @@ from scanning.reports import Form, document, write
 from scanning.reports.scanned import Scanned
 from scanning.reports.spreadsheet import COLUMNS
 from scripts.write_schemas import PAGE, page
+from tests.parts.presence import needs, program
 from tests.scanning.scans import DIGEST, HOSTILE, IMAGE, VECTOR, bare, scanned
 
 Makes = Callable[[], Scanned]
@@ -131,6 +134,24 @@ def test_cyclonedx_says_of_a_vulnerability_what_it_affects_how_bad_it_is_and_wha
 # --- SPDX -----------------------------------------------------------------------------------------------------------
 
 
+@needs("trivy")
+@pytest.mark.parametrize("form", [Form.CYCLONEDX, Form.SPDX])
+def test_another_scanner_reads_packages_and_system_out_of_it(form: Form, tmp_path: Path) -> None:
+    path = tmp_path / "sbom.json"
+    path.write_bytes(write(scanned("linux/amd64"), form))
+    quietly = ("--quiet", "--skip-version-check", "--disable-telemetry", "--offline-scan", "--cache-dir", str(tmp_path))
+    wanted = ("--scanners", "license", "--format", "json", "--list-all-pkgs")
+    done = subprocess.run(
+        [program("trivy") or "trivy", "sbom", *quietly, *wanted, path], check=True, capture_output=True
+    )
+    said = json.loads(done.stdout)
+    assert said["Metadata"]["OS"] == {"Family": "debian", "Name": "12"}
+    found = {package["Name"]: package for result in said["Results"] for package in result.get("Packages", ())}
+    assert {"libssl3", "django", "jinja2"} <= {name.lower() for name in found}
+    libssl = found["libssl3"]
+    assert (libssl["SrcName"], libssl["SrcVersion"], libssl["SrcRelease"]) == ("openssl", "3.0.9", "1")
+
+
 @EVERY
 def test_spdx_is_valid(makes: Makes) -> None:
     said = read(makes, Form.SPDX)
@@ -142,7 +163,9 @@ def test_spdx_is_valid(makes: Makes) -> None:
 def test_spdx_has_every_component_with_its_names_and_place() -> None:
     said = read(scanned, Form.SPDX)
     packages = {package["SPDXID"]: package for package in said["packages"]}
-    assert len(packages) == 1 + 2 * (1 + 5)
+    assert len(packages) == 1 + 2 * (1 + 1 + 5)
+    system = packages["SPDXRef-OperatingSystem-1"]
+    assert (system["name"], system["versionInfo"]) == ("debian", "12")
     contains = {(one["spdxElementId"], one["relatedSpdxElement"]) for one in said["relationships"]}
     assert ("SPDXRef-image", "SPDXRef-platform-1") in contains
     assert ("SPDXRef-platform-1", "SPDXRef-platform-1-package-3") in contains
