@@ -226,6 +226,11 @@ class Watchtower:
             await batches.told(session, batch.id, [each.product for each in news], now)
             await batches.ended(session, batch.id, BatchStatus.TOLD, now)
 
+    async def watches(self) -> None:
+        """Batch after batch, until there is nothing more to tell."""
+        while (batch := await self.rematches()).id:
+            await self.end(batch)
+
     async def watched(self, product: str, watched: bool) -> None:
         async with self.database.transaction() as session:
             await watching.set_watched(session, product, watched)
