@@ -19,8 +19,9 @@ from models.addresses import (
 from models.base import Message
 from models.commands import Command
 from models.errors import NotFound, ToolFailed
-from models.watching import Clock, MassChangeSnapshot
-from models.work import RescansDone, Watched
+from models.watching import BatchStatus, Clock, MassChangeSnapshot
+from models.work import AdvisoryBatch, MassChangeStart, RescansDone, Watched
+from store import batches
 
 M = TypeVar("M", bound=Message)
 
@@ -68,7 +69,27 @@ async def judge(hub: Hub, batch: str, command: Command) -> MassChangeSnapshot:
     try:
         return await tell(hub.client, mass_change_address(batch), command, MassChangeSnapshot)
     except NotFound as missing:
-        raise NotFound(f"No update {batch} waits for the security team: `wharfinger watch` lists them.") from missing
+        if not await _begun_again(hub, batch):
+            message = f"No update {batch} waits for the security team: `wharfinger watch` lists them."
+            raise NotFound(message) from missing
+    return await tell(hub.client, mass_change_address(batch), command, MassChangeSnapshot)
+
+
+async def _begun_again(hub: Hub, batch: str) -> bool:
+    """The rows say that it waits, and there is no process: whoever handed it over was ended before it had done so."""
+    async with hub.database.session() as session:
+        row = await batches.find(session, batch)
+    if row is None or row.status is not BatchStatus.WAITING:
+        return False
+    known = AdvisoryBatch(id=row.id, names=row.names, products=row.products, mass=True)
+    await hub.client.start_workflow(
+        "MassChangeWorkflow",
+        MassChangeStart(batch=known),
+        id=mass_change_address(batch),
+        task_queue=MODERATION_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    return True
 
 
 async def clocks_of(client: Client, product: str) -> list[Clock]:
