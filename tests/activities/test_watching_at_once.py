@@ -2,11 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from activities.lookout import Answer, Lookout
+from models.exposures import Unit
 from models.policy import SeverityClasses
+from models.watching import ChangeKind
 from scanning.shipments import known_of, unit_of
 from store.database import Database
 from tests.activities.watchtower import CRITICAL, MAJOR, Cargo, Watchtower, advisory, open_watchtower
@@ -43,6 +47,25 @@ async def said_of(tower: Watchtower, cargo: Cargo) -> set[str]:
     units = {unit for component in report.components if (unit := unit_of(component))}
     known = known_of(tower.advisories, units, SeverityClasses())
     return {one.vulnerability for found in known.values() for one in found}
+
+
+async def test_an_advisory_that_is_matched_while_a_release_is_saved_is_not_missed(tower: Watchtower) -> None:
+    class Slow(Lookout):
+        """Between its question and its transaction an advisory comes in and is matched, once."""
+
+        async def ask(self, units: Iterable[Unit]) -> Answer:
+            answer = await Lookout.ask(self, units)
+            if not self.advisories.count():
+                tower.says(advisory("CVE-2026-0001", "django", vector=CRITICAL))
+                assert (await tower.rematches()).id == ""
+            return answer
+
+    crane = await tower.product("crane")
+    release = await tower.release(crane, {"app": ["django==3.2"]})
+    slow = Slow(tower.database, tower.blobs, tower.advisories, tower.lookout.policy)
+    found = await slow.watch(release, "s", "s/1")
+    assert [change.kind for change in found.changes] == [ChangeKind.NEW]
+    assert set(await tower.exposures(crane)) == {"CVE-2026-0001"}
 
 
 @pytest.mark.parametrize("seed", range(3))
