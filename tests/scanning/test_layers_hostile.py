@@ -2,26 +2,21 @@
 
 import gzip
 import json
-import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from models.errors import ImageTooLarge, MalformedImage
 from models.images import LayerFacts
 from models.policy import ImageLimits
 from registry.building import ImageBuilder, tar_of
-from scanning import tars
 from scanning.analyses import Analyses
 from scanning.blobs import Budget, Stopped
 from scanning.image import read_image
 from scanning.layers import LayersSeen, pass_over
-from scanning.tars import Entry, TarReader
 from tests.scanning.images import (
     STATUS,
     Files,
@@ -315,92 +310,6 @@ def test_a_pass_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     budget.stop.set()
     with pytest.raises(Stopped):
         pass_over(read_image(layout, "linux/amd64", budget.limits), budget, lambda _: None)
-
-
-class Memory:
-    """Bytes in memory, as a stream."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self._place = content, 0
-
-    def read(self, count: int) -> bytes:
-        found = self._content[self._place : self._place + count]
-        self._place += len(found)
-        return found
-
-    def skip(self, count: int) -> int:
-        return len(self.read(count))
-
-    def peek(self, count: int) -> bytes:
-        return self._content[self._place : self._place + count]
-
-    def chunk(self, most: int) -> bytes:
-        return self.read(min(most, 100))
-
-
-SEEDS = [
-    FINE,
-    tar_with(member("x" * 120 + "/" + "y" * 120), member("l", tarfile.SYMTYPE, "z" * 200), format=tarfile.GNU_FORMAT),
-    tar_with(member("é" * 80), member("l", tarfile.LNKTYPE, "z" * 200), format=tarfile.PAX_FORMAT),
-]
-
-
-Changes = list[tuple[int, bytes]]
-
-damaged = given(
-    st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.integers(0, 6 * BLOCK), st.binary(min_size=1, max_size=12)), max_size=4),
-    st.booleans(),
-)
-
-
-def with_changes(seed: bytes, changes: Changes, mend: bool) -> bytes:
-    """`mend` makes the checksums right again."""
-    content = bytearray(seed)
-    for place, value in changes:
-        content[place : place + len(value)] = value
-        header = place // BLOCK * BLOCK
-        if mend and any(content[header : header + BLOCK]):
-            content[header + 148 : header + 156] = b" " * 8
-            content[header + 148 : header + 156] = b"%06o\0 " % sum(content[header : header + BLOCK])
-    return bytes(content)
-
-
-def entries_of(content: bytes) -> list[Entry] | str:
-    """All of them, or why there are none."""
-    try:
-        return list(TarReader(Memory(content), "A layer"))
-    except MalformedImage as refusal:
-        return str(refusal)
-
-
-@damaged
-def test_whatever_a_header_says_the_answer_is_entries_or_a_refusal(seed: bytes, changes: Changes, mend: bool) -> None:
-    entries = entries_of(with_changes(seed, changes, mend))
-    if not isinstance(entries, str):
-        assert all(".." not in entry.path.split("/") and entry.size >= 0 for entry in entries)
-
-
-@damaged
-def test_the_short_way_of_a_plain_header_and_the_long_one_end_at_the_same_place(
-    seed: bytes, changes: Changes, mend: bool
-) -> None:
-    content = with_changes(seed, changes, mend)
-    short = entries_of(content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tars, "_PLAIN", re.compile(rb"(?!)"))
-        patch.setattr(tars, "_ORDINARY", frozenset())
-        assert entries_of(content) == short
-
-
-@given(st.text(st.sampled_from("a./"), max_size=12))
-def test_a_path_has_the_parts_that_are_written_and_no_others(written: str) -> None:
-    entries = entries_of(tar_with(member(written or "x")))
-    parts = [part for part in (written or "x").split("/") if part not in ("", ".")]
-    if ".." in parts:
-        assert "leads out of the image" in str(entries)
-    else:
-        assert [entry.path for entry in entries if isinstance(entry, Entry)] == ["/".join(parts)]
 
 
 def test_the_hostile_bytes_stay_the_same_when_they_are_not_compressed(tmp_path: Path) -> None:
