@@ -6,14 +6,15 @@ import typer
 
 from cli.context import Json, MaybeActor, load_settings, runs
 from cli.scan import As, Fixable, Output, Platform, Severities, Shape, deliver, form_of, only
-from cli.submission import Id
 from desk import reports
 from desk.hub import open_blobs, open_database
 
 
 @runs
 async def report(
-    submission: Id,
+    submission: Annotated[
+        str, typer.Argument(help="Id of the submission, or PRODUCT/NUMBER; PUBLISHER/PRODUCT for what is published.")
+    ],
     actor: MaybeActor = "",
     iteration: Annotated[int | None, typer.Option(min=1, help="Of this iteration; else of the latest.")] = None,
     platform: Platform = "",
@@ -24,7 +25,8 @@ async def report(
     components: Annotated[bool, typer.Option("--components", help="List every component.")] = False,
     json_: Json = False,
 ) -> None:
-    """The stored scan report of a submission, with the waivers that are in force. For its publisher and the staff."""
+    """The stored scan report of a submission or a published product, with the waivers in force. For its publisher and
+    the staff."""
     form = form_of(shape, output, json_)
     settings = load_settings()
     async with open_database(settings) as database:

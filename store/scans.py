@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.scans import ImageReport
 from models.tables import ScanRow
+from models.watch_tables import ShippedImageRow, WatchedImageRow
 from store.database import put_row
 
 _QUESTION = ("image", "platform", "advisory_snapshot", "scanner", "scanner_version")
@@ -51,6 +52,17 @@ async def save(session: AsyncSession, report: ImageReport, digest: str) -> None:
         at=report.scanner.at,
     )
     await put_row(session, ScanRow, row.model_dump(exclude={"id"}), _QUESTION)
+
+
+async def shipped(session: AsyncSession, product: str) -> list[str]:
+    """Digests of the reports by which a product's published images are watched; none where it is not watched yet."""
+    statement = (
+        select(ShippedImageRow.report)
+        .join(WatchedImageRow, col(WatchedImageRow.image) == col(ShippedImageRow.id))
+        .where(WatchedImageRow.product == product)
+        .order_by(col(ShippedImageRow.platform), col(ShippedImageRow.digest))
+    )
+    return list(dict.fromkeys((await session.exec(statement)).all()))
 
 
 async def of_image(session: AsyncSession, image: str) -> list[ScanRow]:

@@ -9,13 +9,15 @@ import pytest
 from models.findings import VexJustification, VexState, Waiver, WaiverScope
 from models.images import PinnedPlatform, PinnedTag, PinnedTier, ReleaseSet
 from models.lifecycle import Outcome, Stage
+from models.products import ListingStatus
 from models.scans import ImageReport
 from models.tables import WaiverRow
+from models.watch_tables import ShippedImageRow, WatchedImageRow, WatchedProductRow
 from policies.vulnerabilities import key_for
 from store import submissions
 from store.blobs import Blobs
 from tests.cli.conftest import Shell
-from tests.parts.rows import MONDAY, Harbour, harbour
+from tests.parts.rows import MONDAY, RELEASE, Harbour, harbour
 from tests.scanning.scans import VULNERABILITIES, report
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -68,9 +70,11 @@ async def test_a_member_and_the_staff_read_the_report(scanned: Harbour, shell: S
 
 async def test_to_anybody_else_there_is_no_such_submission(scanned: Harbour, shell: Shell) -> None:
     await harbour(scanned.database, slug="rival", name="Barge")
-    told = await shell.refused("report", "crane/1", "--as", "pat@rival.example")
-    nothing = await shell.refused("report", "crane/7", "--as", "pat@rival.example")
-    assert told == nothing.replace("crane/7", "crane/1")
+    await scanned.product_records(1, ListingStatus.PUBLISHED)
+    for there, nowhere in (("crane/1", "crane/7"), ("harbour/crane", "harbour/craze"), (scanned.submission, "s-0")):
+        told = await shell.refused("report", there, "--as", "pat@rival.example")
+        nothing = await shell.refused("report", nowhere, "--as", "pat@rival.example")
+        assert told == nothing.replace(nowhere, there)
 
 
 async def test_what_was_not_scanned_has_no_report(crane: Harbour, shell: Shell, home: Path) -> None:
@@ -87,6 +91,37 @@ async def test_an_earlier_iteration_can_be_asked_for(scanned: Harbour, shell: Sh
     assert latest["vulnerabilities"] == []
     first, _ = (await shell.json("report", "crane/1", "--iteration", "1"))["platforms"]
     assert len(first["vulnerabilities"]) == len(VULNERABILITIES)
+
+
+async def test_of_a_published_product_the_latest_scan_is_shown(scanned: Harbour, shell: Shell, home: Path) -> None:
+    assert "give its id, or product/number" in await shell.refused("report", "harbour/crane")
+    await scanned.product_records(1, ListingStatus.PUBLISHED)
+    document = await shell.json("report", "harbour/crane")
+    assert document["image"] == "harbour/crane"
+    assert [len(one["vulnerabilities"]) for one in document["platforms"]] == [len(VULNERABILITIES)] * 2
+    # looked at again since, by the watch
+    again = report("linux/amd64", vulnerabilities=VULNERABILITIES[:1])
+    digest = await Blobs(home / "blobs").put_message(again)
+    async with scanned.database.transaction() as session:
+        session.add(
+            ShippedImageRow(
+                id=1,
+                digest=again.facts.digest,
+                platform="linux/amd64",
+                report=digest,
+                scanner_version="2",
+                scanned_at=MONDAY,
+            )
+        )
+        session.add(
+            WatchedProductRow(product=scanned.product, publisher=scanned.publisher, release=RELEASE, since=MONDAY)
+        )
+        await session.flush()
+        session.add(WatchedImageRow(image=1, product=scanned.product, tier="Free", repository="hub/crane"))
+    (latest,) = (await shell.json("report", "harbour/crane"))["platforms"]
+    assert [one["id"] for one in latest["vulnerabilities"]] == [VULNERABILITIES[0].id]
+    # what was examined for the submission stays as it was
+    assert len((await shell.json("report", "crane/1"))["platforms"]) == 2
 
 
 async def test_a_waiver_in_force_is_in_the_report_for_the_images_that_it_reaches(
