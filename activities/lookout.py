@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 #: changes that a publication tells its product at once; a history is no place for more
 MOST_TOLD = 200
+#: rows of each table that are forgotten in one transaction
+_FORGOTTEN = 5_000
 
 
 class Answer(NamedTuple):
@@ -120,8 +123,18 @@ class Lookout:
                 await watching.save_rescan(session, shipment, answer.known)
                 return True
 
-            if await self.database.write(save):
-                return
+            with suppress(watching.Unasked):
+                if await self.database.write(save):
+                    return
+
+    async def forget_unshipped(self) -> int:
+        """What is in no published image any more need not be watched. Returns how many rows went, at most some."""
+
+        async def forget(session: AsyncSession) -> int:
+            await watching.take_turn(session)
+            return await watching.forget_unshipped(session, _FORGOTTEN)
+
+        return await self.database.write(forget)
 
     async def _save(
         self,
@@ -158,8 +171,9 @@ class Lookout:
                 )
                 return (await then(session, dispensed),)
 
-            if (done := await self.database.write(save)) is not None:
-                return done[0]
+            with suppress(watching.Unasked):
+                if (done := await self.database.write(save)) is not None:
+                    return done[0]
 
     async def _conclude(self, session: AsyncSession, batch: str, product: str, now: datetime) -> Difference:
         """Told by the answer to the publication; mailed is only what has a clock: the publisher knows its findings."""

@@ -31,8 +31,9 @@ class RescanActivities:
 
     @activity.defn
     async def rescan_plan(self) -> RescanPlan:
-        """Watched images whose report another scanner has made, the oldest first."""
+        """Watched images whose report another scanner has made, the oldest first. What nobody ships is forgotten."""
         with translated():
+            await self.lookout.forget_unshipped()
             version = what_looks(await self.images.scanner().version())
             async with self.lookout.database.session() as session:
                 found, left = await watching.outdated(session, version, _AT_ONCE)

@@ -32,6 +32,10 @@ _LOCK = 7_731_403
 _MANY = 1_000
 
 
+class Unasked(Exception):
+    """A component is new after all: it was forgotten since somebody looked. The advisories have to be asked again."""
+
+
 async def take_turn(session: AsyncSession) -> None:
     """Until the transaction ends, nobody else changes what is watched: what was read of it stays true.
 
@@ -64,7 +68,7 @@ async def save_release(
     """The release set is what is live of the product from now on, and is watched. Saved again, it is the same.
 
     `known` is what the advisories say of the units that were `unmatched`. An image that another product ships keeps
-    its report if that is the newer one.
+    its report if that is the newer one. Errors: Unasked.
     """
     row = WatchedProductRow(product=product, publisher=publisher, release=release, since=at)
     await put_row(session, WatchedProductRow, row.model_dump(), ("product",))
@@ -84,7 +88,7 @@ async def save_rescan(
     session: AsyncSession, shipment: Shipment, known: Mapping[Unit, Sequence[Known]], batch: str = ""
 ) -> None:
     """A newer report of a published image: from now on this one counts. Its products are stale: the next batch looks
-    at them as a whole, and tells what has changed."""
+    at them as a whole, and tells what has changed. Errors: Unasked."""
     await _save_shipment(session, shipment, known, batch)
 
 
@@ -143,6 +147,30 @@ async def outdated(
     for image, publisher, repository in (await session.exec(statement)).all():
         found.setdefault(image.id, (image, publisher, repository))
     return list(islice(found.values(), limit)), max(len(found) - limit, 0)
+
+
+async def forget_unshipped(session: AsyncSession, limit: int) -> int:
+    """Images that nobody ships any more go, then what only they had: at most so many of each. Returns how many in all.
+
+    The caller has its turn.
+    """
+    forgotten = 0
+    for table, kept in (
+        (ShippedImageRow, select(WatchedImageRow.image).where(col(WatchedImageRow.image) == col(ShippedImageRow.id))),
+        (
+            ComponentSetRow,
+            select(ShippedSetRow.image).where(col(ShippedSetRow.component_set) == col(ComponentSetRow.id)),
+        ),
+        (
+            ComponentRow,
+            select(ComponentSetMemberRow.component).where(col(ComponentSetMemberRow.component) == col(ComponentRow.id)),
+        ),
+    ):
+        unshipped = (await session.exec(select(table.id).where(~kept.exists()).limit(limit))).all()
+        for some in in_parts(unshipped):
+            await session.exec(delete(table).where(col(table.id).in_(some)))
+        forgotten += len(unshipped)
+    return forgotten
 
 
 async def units_named(session: AsyncSession, names: Collection[tuple[str, str]] | None) -> list[tuple[int, Unit]]:
@@ -243,8 +271,10 @@ async def _save_units(
     for some in in_parts(sorted(wanted)):
         rows = [{"digest": digest, **wanted[digest]._asdict()} for digest in some]
         new.update(await insert_new(session, ComponentRow, rows, ("digest",)))
+    if any(wanted[digest] not in known for digest in new):
+        raise Unasked
     ids = await _ids(session, wanted)
-    await put_known(session, {ids[digest]: known.get(wanted[digest], ()) for digest in new}, batch)
+    await put_known(session, {ids[digest]: known[wanted[digest]] for digest in new}, batch)
     return ids
 
 

@@ -249,3 +249,17 @@ async def test_many_products_are_settled_as_each_of_them_would_be(tower: Watchto
             assert (row.since == told.get(product)) is (kind != "new")
             told[product] = row.since
         await tower.end(batch)
+
+
+async def test_what_nobody_ships_any_more_is_forgotten_and_known_again_when_it_is_back(tower: Watchtower) -> None:
+    tower.says(advisory("CVE-2026-0001", "django", vector=CRITICAL))
+    crane, derrick = await tower.product("crane"), await tower.product("derrick")
+    await tower.publishes(crane, DJANGO)
+    await tower.publishes(derrick, FLASK)
+    await tower.publishes(crane, FLASK)
+    # an image, its own layer, and the two packages of that: the base is the other one's, too
+    assert await tower.lookout.forget_unshipped() == 4
+    assert await tower.counts() == {"component": 2, "component_set": 2, "component_set_member": 2, "shipped_image": 1}
+    assert await tower.lookout.forget_unshipped() == 0
+    (change,) = await tower.publishes(crane, DJANGO)
+    assert (change.kind, set(await tower.exposures(crane))) == (ChangeKind.NEW, {"CVE-2026-0001"})

@@ -68,6 +68,24 @@ async def test_an_advisory_that_is_matched_while_a_release_is_saved_is_not_misse
     assert set(await tower.exposures(crane)) == {"CVE-2026-0001"}
 
 
+async def test_a_component_that_is_forgotten_while_a_release_is_saved_is_asked_about_again(tower: Watchtower) -> None:
+    class Slow(Lookout):
+        """It has looked, and found that the component is known: then it is known no more."""
+
+        async def ask(self, units: Iterable[Unit]) -> Answer:
+            answer = await Lookout.ask(self, units)
+            await self.forget_unshipped()
+            return answer
+
+    tower.says(advisory("CVE-2026-0001", "django", vector=CRITICAL))
+    crane, derrick = await tower.product("crane"), await tower.product("derrick")
+    await tower.publishes(crane, {"app": ["django==3.2"]})
+    await tower.publishes(crane, {"app": ["flask==1"]})
+    release = await tower.release(derrick, {"app": ["django==3.2"]})
+    slow = Slow(tower.database, tower.blobs, tower.advisories, tower.lookout.policy)
+    assert len((await slow.watch(release, "s", "s/1")).changes) == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_comes_between_nothing_is_missed_and_nothing_is_left(tower: Watchtower, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
