@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from typing import Self
 
 from scanning.binaries import BuildInformation
@@ -28,9 +27,10 @@ AROUND = 160
 #: bytes that are searched at a time
 WINDOW = 2**20
 #: places of one file that are looked at: of a file that is nothing but versions, the rest is passed over
-_MOST_PLACES = 200_000
-#: texts of one pattern, and different ones: of a file that repeats them, the rest is passed over
-_MOST_MATCHES = 1_000
+_MOST_PLACES = 100_000
+#: marks of one kind, versions that stand by themselves, and different versions of one pattern: of a file that repeats
+#: them, the rest is passed over
+_MOST_MARKS = 2_000
 _MOST_VERSIONS = 20
 _LONGEST_EVIDENCE = 120
 #: bytes before a version in which what decides about it is looked for, and all of the file after it
@@ -38,7 +38,6 @@ _REACH = 16 * 2**20
 #: bytes of the largest file of text that is looked at
 _LARGEST_TEXT = 2**20
 _MAGIC = (b"\x7fELF", b"!<arch>\n")
-_Groups = tuple[tuple[str, str], ...]
 #: what may follow the numbers of a version: 3.13.0rc1, 1.2.4_git20230717
 _ENDS = re.compile(rb"[\w.+~-]{0,24}\0")
 _PLACE = re.compile(rb"\.(?<=[0-9]\.)[0-9][0-9.]*")
@@ -145,13 +144,6 @@ class _Texts:
             self.marked[pattern.mark].append(pattern)
         self.bare = self.marked.pop(b"", [])
 
-    def possible(self, content: bytes, has_bare: bool) -> Iterator[Pattern]:
-        for mark, patterns in self.marked.items():
-            if mark in content:
-                yield from patterns
-        if has_bare:
-            yield from self.bare
-
 
 class _Search:
     """Of one file: which texts it has, and with which versions."""
@@ -159,47 +151,67 @@ class _Search:
     def __init__(self, texts: _Texts) -> None:
         self._texts = texts
         #: pattern -> what its groups said -> the text
-        self._found: dict[Pattern, dict[_Groups, str]] = defaultdict(dict)
+        self._found: dict[Pattern, dict[tuple[bytes, ...], bytes]] = defaultdict(dict)
         #: bytes that decide about what was found -> whether the file has them
         self._asked: dict[bytes, bool] = {}
         self._recent: deque[bytes] = deque(maxlen=_REACH // WINDOW)
         self._places = _MOST_PLACES
+        #: mark -> how many more of it are looked at
+        self._left: dict[bytes, int] = dict.fromkeys(texts.marked, _MOST_MARKS)
+        self._bare_left = _MOST_MARKS
 
     def looks_at(self, window: _Window) -> None:
-        self._recent.append(window.content)
+        content = window.content
+        self._recent.append(content)
         for one, there in self._asked.items():
-            self._asked[one] = there or one in window.content
-        for begin, end, has_bare in self._regions(window):
-            region = window.content[begin:end]
-            for pattern in self._texts.possible(region, has_bare):
-                self._note(pattern, region)
+            self._asked[one] = there or one in content
+        for region in self._regions(window):
+            for mark in self._texts.marked:
+                for first, last in self._marks(mark, content, *region):
+                    self._try(mark, content, max(0, first - AROUND), last + len(mark) + AROUND)
         for pattern in self._found:
             self._ask(pattern)
 
-    def _regions(self, window: _Window) -> Iterator[tuple[int, int, bool]]:
+    def _try(self, mark: bytes, content: bytes, begin: int, end: int) -> None:
+        for pattern in self._texts.marked[mark]:
+            for match in self._texts.expressions[pattern].finditer(content, begin, end):
+                self._note(pattern, match)
+
+    def _marks(self, mark: bytes, content: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where it stands; of some that are close together, the first and the last."""
+        place = content.find(mark, begin, end)
+        while place >= 0 and self._left[mark] > 0:
+            first = last = place
+            while last <= place <= last + AROUND:
+                self._left[mark] -= 1
+                last, place = place, content.find(mark, place + 1, end)
+            yield first, last
+
+    def _regions(self, window: _Window) -> Iterator[tuple[int, int]]:
         """What stands around the places that have a version; where these are close together, around all of them."""
         content = window.content
         begin = end = -1
-        has_bare = False
         for place in _PLACE.finditer(content, window.begin, window.end):
             if self._places <= 0:
                 break
             self._places -= 1
+            if self._bare_left > 0 and (bare := _by_itself(content, place.start(), place.end())) >= 0:
+                self._bare_left -= 1
+                for pattern in self._texts.bare:
+                    if match := self._texts.expressions[pattern].match(content, bare):
+                        self._note(pattern, match)
             if end < 0 or place.start() - AROUND > end:
                 if end >= 0:
-                    yield begin, end, has_bare
-                begin, has_bare = max(0, place.start() - AROUND), False
+                    yield begin, end
+                begin = max(0, place.start() - AROUND)
             end = place.end() + AROUND
-            has_bare = has_bare or _stands_by_itself(content, place.start(), place.end())
         if end >= 0:
-            yield begin, end, has_bare
+            yield begin, min(end, len(content))
 
-    def _note(self, pattern: Pattern, region: bytes) -> None:
-        for match in islice(self._texts.expressions[pattern].finditer(region), _MOST_MATCHES):
-            found = self._found[pattern]
-            if len(found) < _MOST_VERSIONS:
-                groups = tuple((name, decoded(value or b"")) for name, value in match.groupdict().items())
-                found.setdefault(groups, decoded(match[0].strip(b"\0\r\n "))[:_LONGEST_EVIDENCE])
+    def _note(self, pattern: Pattern, match: re.Match[bytes]) -> None:
+        found = self._found[pattern]
+        if len(found) < _MOST_VERSIONS:
+            found.setdefault(match.groups(b""), match[0])
 
     def _ask(self, pattern: Pattern) -> None:
         """One after the other: what is not there makes all that follows needless."""
@@ -239,22 +251,28 @@ class _Search:
             self._asked.get(one) for one in pattern.unless
         ):
             return
-        for groups, evidence in self._found[pattern].items():
-            said = dict(groups)
+        names = self._texts.expressions[pattern].groupindex
+        for groups, text in self._found[pattern].items():
+            said = {name: decoded(groups[number - 1]) for name, number in names.items()}
             version, update = (part.format_map(said) for part in pattern.cpe)
             yield Identified(
                 product=signature.name,
                 version=pattern.version.format_map(said),
                 cpe=signature.cpe(version, update),
                 confidence=pattern.confidence,
-                evidence=evidence,
+                evidence=decoded(text.strip(b"\0\r\n "))[:_LONGEST_EVIDENCE],
                 path=path,
             )
 
 
-def _stands_by_itself(content: bytes, begin: int, end: int) -> bool:
-    """Whether a version with its first dot at `begin` ends with a NUL, and no name (`GLIBC_2.2.5`) goes before it."""
+def _by_itself(content: bytes, begin: int, end: int) -> int:
+    """Where the version begins that has its first dot at `begin`; -1 when no NUL ends it, or a name goes before it.
+
+    `GLIBC_2.2.5` and `python3.11` are no versions that stand by themselves.
+    """
     if not _ENDS.match(content, end):
-        return False
-    before = content[max(0, begin - 4) : begin].rstrip(b"0123456789")[-1:]
-    return not before.isalnum() and before not in (b"_", b".")
+        return -1
+    before = content[max(0, begin - 4) : begin]
+    digits = len(before) - len(before.rstrip(b"0123456789"))
+    last = content[max(0, begin - digits - 1) : begin - digits]
+    return -1 if last.isalnum() or last in (b"_", b".") else begin - digits

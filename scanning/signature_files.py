@@ -18,10 +18,10 @@ _FOLDER = Path(__file__).parent / "signatures"
 class Pattern:
     """One text that tells of the product, in the order in which they are believed.
 
-    `mark` is a part of the text that never changes, by which it is found fast; without one, the text is a version that
-    stands by itself and ends with a NUL. `version` and `cpe` (its version and update) are made of the expression's
-    groups. `needs` are bytes of which the same file has all, `unless` bytes of which it has none. `alone`: it is
-    believed where the file has but one such version, besides those that are another product's.
+    `mark` is a part of the text that never changes, by which it is found fast; without one, the text begins with a
+    version that stands by itself and ends with a NUL. `version` and `cpe` (its version and update) are made of the
+    expression's groups. `needs` are bytes of which the same file has all, `unless` bytes of which it has none. `alone`:
+    it is believed where the file has but one such version, besides those that are another product's.
     """
 
     text: bytes
