@@ -20,6 +20,9 @@ _MODULUS = 2**256
 #: how long another process may hold the file, seconds
 _PATIENCE = 600.0
 
+#: memory of a transaction that writes, KiB: pages that do not fit are written, and often more than once
+_CACHE = 64 * 1024
+
 _FIRST_TABLES = """
 CREATE TABLE advisory (
     key INTEGER PRIMARY KEY, id TEXT NOT NULL, scope TEXT NOT NULL, modified TEXT NOT NULL, fingerprint TEXT NOT NULL,
@@ -205,6 +208,7 @@ class AdvisoryFile:
     def writing(self) -> Iterator[Change]:
         """All of it, or nothing when it breaks."""
         with self._told(), closing(self._open()) as connection:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 change = Change.begun(connection)

@@ -195,7 +195,10 @@ def test_an_import_that_breaks_changes_nothing(store: AdvisoryStore, tmp_path: P
 IMPORT = """
 import sys
 from pathlib import Path
+from scanning import advisory_tables
 from scanning.advisories import AdvisoryStore
+
+advisory_tables._CACHE = 2 * 1024
 
 def progress(place):
     print(place, flush=True)
