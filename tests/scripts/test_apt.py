@@ -89,7 +89,13 @@ def test_what_is_there_is_not_asked_for_again(debian: Path) -> None:
     assert apt(debian, "demo").returncode == 0
     assert calls(debian) == ""
     assert apt(debian, "demo", "test").returncode == 0
-    assert (debian / "installed").read_text().split() == ["docker-registry", "skopeo", "postgresql", "node-semver", "rpm"]
+    assert (debian / "installed").read_text().split() == [
+        "docker-registry",
+        "skopeo",
+        "postgresql",
+        "node-semver",
+        "rpm",
+    ]
 
 
 def test_the_lists_are_fetched_where_they_are_missing(debian: Path) -> None:
