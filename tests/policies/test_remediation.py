@@ -1,4 +1,4 @@
-"""What overdue vulnerabilities do to a listing, each way back, and the security team's word on a mass change."""
+"""What overdue vulnerabilities do to a listing, and each way back."""
 
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,9 @@ from models.findings import Severity
 from models.lifecycle import ProposedAct
 from models.policy import Remediation, Watch
 from models.products import ListingStatus, ProductState
-from models.watching import BatchStatus, ChangeKind, ExposureChange, ExposureNews, MassChangeSnapshot
-from policies import clocks, mass_changes, product, remediation
-from tests.policies.samples import DAY, MONDAY, PEOPLE, RELEASE, command, standing
+from models.watching import ChangeKind, ExposureChange, ExposureNews
+from policies import clocks, product, remediation
+from tests.policies.samples import DAY, MONDAY, RELEASE, command, standing
 from tests.policies.test_clocks import HOUR, NEWS, change
 from tests.policies.test_product import WAIVER, live, on_hold, ordered, revoked, said, says
 
@@ -381,48 +381,3 @@ class Watched(RuleBasedStateMachine):
 
 TestWatched = Watched.TestCase
 TestWatched.settings = settings(max_examples=150, stateful_step_count=30)
-
-
-# --- mass changes ----------------------------------------------------------------------------------------------
-
-
-def waiting() -> MassChangeSnapshot:
-    fresh = MassChangeSnapshot(id="b1", names=3, products=400, since=MONDAY)
-    return mass_changes.waits(fresh, Watch(), MONDAY).state
-
-
-def judged(kind: type[c.Command], person: str = "sec", **fields: Any) -> mass_changes.Change:
-    return mass_changes.tell(waiting(), command(kind, person, **fields), standing(person))
-
-
-def test_the_team_is_asked_and_reminded_until_it_has_decided() -> None:
-    state = waiting()
-    assert state.remind_at == MONDAY + DAY
-    assert mass_changes.remind(state, Watch(), MONDAY + 23 * HOUR).state is state
-    again = mass_changes.remind(state, Watch(), MONDAY + DAY)
-    assert (again.state.remind_at, [str(kind) for kind in again.notices]) == (
-        MONDAY + 2 * DAY,
-        ["mass_change_to_confirm"],
-    )
-    decided = judged(c.Confirm).state
-    assert mass_changes.remind(decided, Watch(), MONDAY + 9 * DAY).state is decided
-
-
-def test_what_is_confirmed_is_told_and_what_is_declined_is_not() -> None:
-    confirmed, declined = judged(c.Confirm).state, judged(c.Decline, text="A slip of the source.").state
-    assert (confirmed.status, mass_changes.done(confirmed).state.status) == (BatchStatus.TELLING, BatchStatus.TOLD)
-    assert (declined.status, declined.reason) == (BatchStatus.DISMISSED, "A slip of the source.")
-    assert mass_changes.done(declined).state.status is BatchStatus.DISMISSED
-
-
-def test_only_the_security_team_decides_and_once() -> None:
-    for person in PEOPLE.keys() - {"sec"}:
-        with pytest.raises(NotAllowed, match="confirm is for: security"):
-            judged(c.Confirm, person)
-    with pytest.raises(NotAllowed, match="Say why"):
-        judged(c.Decline, text=" ")
-    confirm = command(c.Confirm, "sec")
-    once = mass_changes.tell(waiting(), confirm, standing("sec")).state
-    assert mass_changes.tell(once, confirm, standing("sec")).state is once
-    with pytest.raises(NotAllowed, match="the update is telling already"):
-        mass_changes.tell(once, command(c.Decline, "sec"), standing("sec"))
