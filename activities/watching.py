@@ -285,6 +285,7 @@ class WatchActivities:
                     written = await self.news.to_publisher(publisher, NoticeKind.VULNERABILITY_DIGEST, occasion)
                     told, mails = told + bool(written), mails + written
                     progress.says(f"{told:,} of {len(publishers):,} publishers")
+                await self.database.write(batches.note_mailed)
         return Digested(publishers=told, notices=mails)
 
 

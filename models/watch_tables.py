@@ -168,6 +168,8 @@ class BatchRow(SQLModel, table=True):
     products: int = 0
     changes: int = 0
     mass: bool = False
+    #: none of its changes waits for a mail any more
+    mailed: bool = Field(default=False, index=True)
     #: submission that was published, if that was it
     submission: str = ""
     decided_by: str = ""
@@ -181,6 +183,7 @@ class BatchChangeRow(SQLModel, table=True):
     """What a batch changes for a product: told to its process, and mailed, once. No foreign keys, as in `exposure`."""
 
     __tablename__ = "batch_change"
+    __table_args__ = {"sqlite_with_rowid": False}
 
     batch: str = Field(primary_key=True)
     product: str = Field(primary_key=True)
@@ -192,4 +195,4 @@ class BatchChangeRow(SQLModel, table=True):
     was: Severity | None = Field(default=None, sa_type=Word(Severity))
     told_at: datetime | None = None
     #: told in a mail at once, or in a digest
-    mailed_at: datetime | None = Field(default=None, index=True)
+    mailed_at: datetime | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, or_, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, update
 from sqlmodel import col, exists, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -102,14 +102,15 @@ async def matched(session: AsyncSession, batch: str, mass_above: int | None, at:
     any number.
     """
     row = await get(session, batch)
-    of_batch = BatchChangeRow.batch == batch
-    total = select(func.count(func.distinct(BatchChangeRow.product)), func.count()).where(of_batch)
-    row.products, row.changes = (await session.exec(total)).one()
+    harmful = and_(_HARMFUL, col(BatchChangeRow.severity).in_(WITH_A_CLOCK))
+    counted = select(
+        func.count(func.distinct(BatchChangeRow.product)),
+        func.count(),
+        func.count(func.distinct(case((harmful, col(BatchChangeRow.product))))),
+    )
+    row.products, row.changes, penalised = (await session.exec(counted.where(BatchChangeRow.batch == batch))).one()
+    row.mass = mass_above is not None and penalised > mass_above
     row.matched_at = at
-    if mass_above is not None and row.products > mass_above:
-        with_a_clock = col(BatchChangeRow.severity).in_(WITH_A_CLOCK)
-        penalised = select(func.count(func.distinct(BatchChangeRow.product))).where(of_batch, _HARMFUL, with_a_clock)
-        row.mass = (await session.exec(penalised)).one() > mass_above
     if not row.changes:
         row.status, row.ended_at = BatchStatus.TOLD, at
     else:
@@ -253,6 +254,15 @@ async def mailed(session: AsyncSession, lines: Iterable[Line], at: datetime) -> 
         )
 
 
+async def note_mailed(session: AsyncSession) -> None:
+    """Batches that have nothing left to mail need not be looked through any more."""
+    waiting = exists().where(col(BatchChangeRow.batch) == col(BatchRow.id), col(BatchChangeRow.mailed_at).is_(None))
+    ended = (~col(BatchRow.mailed), col(BatchRow.status).in_(_ENDED))
+    await session.exec(
+        update(BatchRow).where(*ended, ~waiting).values(mailed=True).execution_options(synchronize_session=False)
+    )
+
+
 async def leave_unmailed(session: AsyncSession, batch: str, at: datetime) -> None:
     """What has no clock, and had none, is no matter for a mail: the findings of its submission said it."""
     quiet = col(BatchChangeRow.severity).not_in(WITH_A_CLOCK) & or_(
@@ -291,6 +301,8 @@ def _unmailed(batch: str, critical: bool) -> Iterator[ColumnElement[bool]]:
     yield col(BatchChangeRow.told_at).is_not(None)
     if batch:
         yield col(BatchChangeRow.batch) == batch
+    else:
+        yield col(BatchChangeRow.batch).in_(select(BatchRow.id).where(~col(BatchRow.mailed)))
     if critical:
         yield _HARMFUL
         yield col(BatchChangeRow.severity) == Severity.CRITICAL

@@ -168,6 +168,8 @@ def _sqlite(url: URL, connections: int) -> AsyncEngine:
             "journal_mode = WAL",
             "foreign_keys = ON",
             "synchronous = NORMAL",
+            # KiB, taken as it is needed: with the 2 MiB of the default a large batch writes each page many times
+            "cache_size = -32768",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

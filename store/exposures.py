@@ -60,6 +60,10 @@ class Scope(NamedTuple):
     pairs: tuple[Pair, ...] = ()
 
 
+#: package, and the hit as one of the publisher's own or as one that comes with the base
+_Said = tuple[str, Hit, Hit]
+
+
 @dataclass(frozen=True, slots=True)
 class Dispensations:
     """Waivers in force by product, with the release set that they may speak of."""
@@ -136,14 +140,14 @@ async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dis
     return outcome.changed
 
 
-async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[tuple[str, Hit]]]:
-    """component -> (package, what is known of it), not yet whether it is inherited."""
+async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[_Said]]:
+    """What is known of each component."""
     statement = (
         select(ComponentVulnerabilityRow, ComponentRow.package, ComponentRow.version, ComponentRow.package_version)
         .join(ComponentRow, col(ComponentRow.id) == col(ComponentVulnerabilityRow.component))
         .where(~col(ComponentVulnerabilityRow.gone))
     )
-    found: dict[int, list[tuple[str, Hit]]] = defaultdict(list)
+    found: dict[int, list[_Said]] = defaultdict(list)
     if scope.products:
         conditions = [col(ComponentVulnerabilityRow.component).in_(_components_of(scope.products))]
     else:
@@ -154,7 +158,8 @@ async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[tuple[st
         for row, package, version, package_version in (await session.exec(statement.where(condition))).all():
             if not pairs or (row.vulnerability, package) in pairs:
                 known = Known(row.vulnerability, row.severity, row.fixed_version, row.exploited, row.url)
-                found[row.component].append((package, Hit(package_version or version, known, False)))
+                hit = Hit(package_version or version, known, inherited=False)
+                found[row.component].append((package, hit, hit._replace(inherited=True)))
     return found
 
 
@@ -167,9 +172,7 @@ def _components_of(products: Iterable[str]) -> Any:
     )
 
 
-async def _hits(
-    session: AsyncSession, scope: Scope, known: Mapping[int, Sequence[tuple[str, Hit]]]
-) -> dict[Matter, list[Hit]]:
+async def _hits(session: AsyncSession, scope: Scope, known: Mapping[int, Sequence[_Said]]) -> dict[Matter, list[Hit]]:
     #: in one image it comes with the base, in another it does not: then it is the publisher's
     inherited = func.min(case((col(ShippedSetRow.inherited), 1), else_=0))
     statement = (
@@ -186,16 +189,16 @@ async def _hits(
     for some in in_parts(sorted(known)):
         rows = await session.exec(statement.where(col(ComponentSetMemberRow.component).in_(some)))
         for product, component, comes_with_base in rows.all():
-            for package, hit in known[component]:
-                told = hit._replace(inherited=True) if comes_with_base else hit
-                found[Matter(product, hit.known.vulnerability, package)].append(told)
+            for package, own, from_base in known[component]:
+                matter = Matter(product, own.known.vulnerability, package)
+                found[matter].append(from_base if comes_with_base else own)
     return found
 
 
 async def _without_waived(
     session: AsyncSession,
     hits: Mapping[Matter, Sequence[Hit]],
-    known: Mapping[int, Sequence[tuple[str, Hit]]],
+    known: Mapping[int, Sequence[_Said]],
     dispensed: Dispensations,
 ) -> dict[Matter, Standing]:
     standings: dict[tuple[Hit, ...], Standing] = {}
@@ -216,9 +219,7 @@ async def _without_waived(
     return now
 
 
-async def _images_of(
-    session: AsyncSession, product: str, known: Mapping[int, Sequence[tuple[str, Hit]]]
-) -> dict[str, set[str]]:
+async def _images_of(session: AsyncSession, product: str, known: Mapping[int, Sequence[_Said]]) -> dict[str, set[str]]:
     """key -> digests of the images that have it."""
     statement = (
         select(ComponentSetMemberRow.component, ShippedImageRow.digest)
@@ -232,7 +233,7 @@ async def _images_of(
     for some in in_parts(sorted(known)):
         rows = await session.exec(statement.where(col(ComponentSetMemberRow.component).in_(some)))
         for component, digest in rows.all():
-            for package, hit in known[component]:
+            for package, hit, _ in known[component]:
                 images[_key(hit.known.vulnerability, package)].add(digest)
     return images
 

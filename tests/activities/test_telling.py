@@ -132,6 +132,8 @@ async def test_the_rest_is_in_the_days_digest_once(hub: Hub) -> None:
         ["CVE-2026-0003 in pyyaml 5.3"],
     ]
     assert await hub.digests(today + timedelta(days=2)) == Digested()
+    # nobody looks through them any more
+    assert {row.mailed for row in await hub.tower.batches()} == {True}
 
 
 async def test_subscribers_learn_how_many_and_the_security_team_what_it_has_to_class(hub: Hub) -> None:

@@ -181,6 +181,10 @@ class Watchtower:
         async with self.database.session() as session:
             return (await session.exec(select(BatchRow).where(BatchRow.id == id_))).one()
 
+    async def batches(self) -> list[BatchRow]:
+        async with self.database.session() as session:
+            return list((await session.exec(select(BatchRow))).all())
+
     async def changes(self, batch: AdvisoryBatch, product: str) -> dict[str, str]:
         """kind by vulnerability, of what a batch changes for a product."""
         statement = (

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("products", sa.Integer(), nullable=False),
         sa.Column("changes", sa.Integer(), nullable=False),
         sa.Column("mass", sa.Boolean(), nullable=False),
+        sa.Column("mailed", sa.Boolean(), nullable=False),
         sa.Column("submission", sa.String(), nullable=False),
         sa.Column("decided_by", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -34,6 +35,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
     )
     with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_batch_mailed"), ["mailed"], unique=False)
         batch_op.create_index(batch_op.f("ix_batch_status"), ["status"], unique=False)
 
     op.create_table(
@@ -148,10 +150,8 @@ def upgrade() -> None:
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("batch", "product", "key", name=op.f("pk_batch_change")),
+        sqlite_with_rowid=False,
     )
-    with op.batch_alter_table("batch_change", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_batch_change_mailed_at"), ["mailed_at"], unique=False)
-
     op.create_table(
         "exposure",
         sa.Column("product", sa.String(), nullable=False),
@@ -225,9 +225,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_exposure_vulnerability"))
 
     op.drop_table("exposure")
-    with op.batch_alter_table("batch_change", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_batch_change_mailed_at"))
-
     op.drop_table("batch_change")
     with op.batch_alter_table("shipped_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_shipped_set_image"))
@@ -254,5 +251,6 @@ def downgrade() -> None:
     op.drop_table("component")
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_batch_status"))
+        batch_op.drop_index(batch_op.f("ix_batch_mailed"))
 
     op.drop_table("batch")
