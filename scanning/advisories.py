@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.policy import SeverityClasses
 from models.scans import Classing, Component, KnownExploited, Vulnerability
@@ -27,10 +28,12 @@ from scanning.advisory_tables import AdvisoryFile, Change
 from scanning.advisory_views import AdvisoryView, StoreView, advisory_view, store_view
 from scanning.catalogs import exploited_in, scores_in
 from scanning.cpe import CPE, product_from
-from scanning.downloads import Fetched, discard, fetched
 from scanning.exports import containers
 from scanning.matching import Knowledge, vulnerabilities_of
-from scanning.osv_lists import Modified, fetched_some, modified_since
+
+# the client of the web is a tenth of the memory of a process that only scans: it is imported where something is fetched
+if TYPE_CHECKING:
+    from scanning.osv_lists import Modified
 
 Progress = Callable[[int], None]
 
@@ -152,6 +155,8 @@ class AdvisoryStore:
         """The source is no longer asked; what came from it stays, but for what is left of a download that broke. False
         when it was not remembered. Errors: ToolFailed, also while it is being fetched."""
         if location.startswith(_URLS):
+            from scanning.downloads import discard
+
             discard(location, self.downloads)
         with self._file.writing() as change:
             return advisory_sources.forget(change.connection, location) > 0
@@ -180,6 +185,9 @@ class AdvisoryStore:
 
     def _from_url(self, url: str, kind: SourceKind, counts: Counts) -> Imported:
         """Nothing that others wait for is locked while something is fetched."""
+        from scanning.downloads import fetched
+        from scanning.osv_lists import modified_since
+
         with self._file.reading() as connection:
             known = advisory_sources.find(connection, kind, url)
         modified = modified_since(url, known.newest if known else "") if kind is SourceKind.OSV else None
@@ -194,14 +202,16 @@ class AdvisoryStore:
             if found.path is None:
                 counts.skipped += known.skipped if known else 0
             else:
-                self._bring_in(change, kind, found.path, counts, url, found)
+                self._bring_in(change, kind, found.path, counts, url, found.version)
             newest = modified.newest if modified else ""
             return self._imported(change, kind, url, counts, newest=newest, version=found.version)
 
     def _some_of(
-        self, url: str, kind: SourceKind, modified: Modified, ids: tuple[str, ...], counts: Counts
+        self, url: str, kind: SourceKind, modified: "Modified", ids: tuple[str, ...], counts: Counts
     ) -> Imported | None:
         """Only the records that have changed; None where they cannot be had by themselves."""
+        from scanning.osv_lists import fetched_some
+
         self.downloads.mkdir(parents=True, exist_ok=True)
         with fetched_some(url, ids, self.downloads) as folder:
             if folder is None:
@@ -218,16 +228,17 @@ class AdvisoryStore:
         path: Path,
         counts: Counts,
         url: str = "",
-        found: Fetched | None = None,
+        version: str = "",
     ) -> None:
+        """`url` and `version` are where the file was fetched from, and what the server calls it."""
         if kind is SourceKind.SCORES:
             bring_in_scores(change, list(scores_in(path)), counts)
         elif kind is SourceKind.EXPLOITED:
             bring_in_exploited(change, exploited_in(path), counts)
         else:
             for container in containers(path):
-                if found is not None:
-                    container = replace(container, version=found.version)
+                if url:
+                    container = replace(container, version=version)
                 bring_in(change, kind, url or str(container.path.absolute()), container, counts)
 
     def _imported(self, change: Change, kind: SourceKind, location: str, counts: Counts, **fields: str) -> Imported:

@@ -52,10 +52,10 @@ class _Answers(BaseHTTPRequestHandler):
                 body = body[first:]
         self.website.asked.append((self.path, status, asked))
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+        # said, or a client that follows a redirect would use the connection again
+        for name, value in ({"Content-Length": str(len(body)), "Connection": "close"} | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.close_connection = True
         self.wfile.write(body[: page.breaks_after.pop(0)] if page.breaks_after else body)
 
     def log_message(self, *_: object) -> None:
