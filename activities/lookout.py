@@ -92,8 +92,8 @@ class Lookout:
         """
 
         async def settle(session: AsyncSession, dispensed: Dispensations) -> Difference:
-            changed = await exposures.settle(session, Scope(products=(release.product,)), batch, dispensed)
-            if not changed and await batches.find(session, batch) is None:
+            settled = await exposures.settle(session, Scope(products=(release.product,)), batch, dispensed)
+            if not settled.changed and await batches.find(session, batch) is None:
                 return Difference((), 0)
             row = BatchRow(id=batch, status=BatchStatus.TELLING, submission=submission, begun_at=dispensed.now)
             await batches.begin(session, row)

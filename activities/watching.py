@@ -33,7 +33,7 @@ from scanning.cpe import CPE
 from store import batches, classes, exposures, products, watching
 from store.batches import Mark, ProductNews
 from store.database import Database
-from store.exposures import Dispensations, Pair, Scope
+from store.exposures import Pair, Scope
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ _CHANGES_A_SIGNAL = 200
 _PRODUCTS_A_PAGE, _AT_A_TIME = 100, 16
 #: pairs of vulnerability and package, and products, that are settled in one transaction
 _PAIRS, _PRODUCTS = 200, 50
+#: pairs of the first transaction, and the exposures that one should look at: it holds up every other writer meanwhile
+_FIRST_PAIRS, _EXPOSURES = 8, 50_000
 #: units that are matched between two heartbeats
 _UNITS = 2_000
 #: with more names than this every component is looked through: a store that was just filled names everything
@@ -193,21 +195,31 @@ class WatchActivities:
     async def _settle(
         self, batch: str, pairs: Sequence[Pair], stale: Sequence[str], now: datetime, progress: Progress
     ) -> None:
-        scopes = [Scope(pairs=tuple(some)) for some in watching.in_parts(pairs, _PAIRS)]
-        scopes += [Scope(products=tuple(some)) for some in watching.in_parts(stale, _PRODUCTS)]
-        for place, scope in enumerate(scopes, 1):
-            async with self.database.session() as session:
-                dispensed = await exposures.dispensations(session, self.lookout.blobs, scope, now)
+        """In transactions of a bearable size: a package that every product has is one alone, of others one has many."""
+        done, size = 0, _FIRST_PAIRS
+        while done < len(pairs):
+            some = pairs[done : done + size]
+            seen = await self._settled(batch, Scope(pairs=tuple(some)), now)
+            done += len(some)
+            size = max(1, min(_PAIRS, 4 * size, size * _EXPOSURES // max(seen, 1)))
+            progress.says(f"settled {done:,} of {len(pairs):,} vulnerabilities of packages")
+        for place, named in enumerate(watching.in_parts(stale, _PRODUCTS), 1):
+            await self._settled(batch, Scope(products=tuple(named)), now)
+            progress.says(f"settled {min(place * _PRODUCTS, len(stale)):,} of {len(stale):,} products as a whole")
 
-            async def work(session: AsyncSession, scope: Scope = scope, dispensed: Dispensations = dispensed) -> int:
-                await watching.take_turn(session)
-                changed = await exposures.settle(session, scope, batch, dispensed)
-                if scope.products:
-                    await watching.set_stale(session, scope.products, False)
-                return changed
+    async def _settled(self, batch: str, scope: Scope, now: datetime) -> int:
+        """How many exposures were looked at."""
+        async with self.database.session() as session:
+            dispensed = await exposures.dispensations(session, self.lookout.blobs, scope, now)
 
-            await self.database.write(work)
-            progress.says(f"settled {place:,} of {len(scopes):,} parts")
+        async def work(session: AsyncSession) -> int:
+            await watching.take_turn(session)
+            settled = await exposures.settle(session, scope, batch, dispensed)
+            if scope.products:
+                await watching.set_stale(session, scope.products, False)
+            return settled.seen
+
+        return await self.database.write(work)
 
     # --- from a batch to products and people ------------------------------------------------------------------------
 

@@ -53,6 +53,13 @@ class Matter(NamedTuple):
     package: str
 
 
+class Settled(NamedTuple):
+    """How many exposures a settlement has changed, of how many that it looked at."""
+
+    changed: int
+    seen: int
+
+
 class Scope(NamedTuple):
     """What is settled: all of some products, or some pairs in all products."""
 
@@ -121,8 +128,8 @@ async def dispensations(session: AsyncSession, blobs: Blobs, scope: Scope, now: 
     return Dispensations(now, found)
 
 
-async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dispensations) -> int:
-    """Bring the exposures up to date; what changes is written as the batch's. Returns how much that is.
+async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dispensations) -> Settled:
+    """Bring the exposures up to date; what changes is written as the batch's.
 
     Of a product that is not watched nothing changes. The caller has its turn (store.watching.take_turn).
     """
@@ -137,7 +144,7 @@ async def settle(session: AsyncSession, scope: Scope, batch: str, dispensed: Dis
         if old != new:
             outcome.note(matter, row, old, new)
     await outcome.write(session)
-    return outcome.changed
+    return Settled(outcome.changed, len(now.keys() | before.keys()))
 
 
 async def _known(session: AsyncSession, scope: Scope) -> dict[int, list[_Said]]:
