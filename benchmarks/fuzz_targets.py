@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from models.errors import MalformedImage
+from models.errors import InvalidManifest, MalformedImage
 from registry.building import tar_of
 from scanning import cpe, kev, nvd, osv, ownership, package_files, zips
 from scanning.cpe_versions import cpe_version_key
 from scanning.identify import HEAD, Identifier
 from scanning.json_streams import objects_in
+from scanning.reports import vex_documents
 from scanning.tars import TarReader
 from scanning.version_keys import InvalidVersion
 from scanning.versions import compare, fixed_after, is_affected
+from tests.scanning.binaries import CRATES, go, rust
+from tests.scanning.rpms import DATABASE, database, header
 
 _ECOSYSTEMS = (
     *("Debian:12", "Alpine:v3.18", "PyPI", "npm", "Go", "Maven", "RubyGems", "crates.io", "NuGet", "Packagist", "Hex"),
@@ -172,14 +175,56 @@ def _versions(content: bytes) -> None:
             raise AssertionError(f"{ecosystem}: {first!r} and {second!r} are in no order")
 
 
-def _identify(content: bytes) -> None:
-    content = b"\x7fELF" + content
+def _look(content: bytes) -> None:
+    content = b"\x7fELF" + content.removeprefix(b"\x7fELF")
     identifier = Identifier.load()
     if identifier.wants("opt/x", len(content), content[:HEAD]):
         cut = len(content) // 3
-        for found in identifier.identify("opt/x", (content[:cut], content[cut:])):
+        bits = identifier.look("opt/x", (content[:cut], content[cut:]))
+        for found in bits.identified:
             if not found.version.isprintable() or not 0 < found.confidence <= 1:
                 raise AssertionError(f"{found!r}")
+
+
+def _rpm(content: bytes) -> None:
+    _packages(DATABASE)(content)
+    ownership.files_of(DATABASE, content)
+
+
+def _vex() -> tuple[bytes, ...]:
+    statement = {
+        "vulnerability": {"name": "CVE-2026-1234"},
+        "products": [{"@id": "pkg:oci/ledger@sha256%3A" + "0" * 64, "subcomponents": [{"@id": "pkg:pypi/django@3.2"}]}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_present",
+        "impact_statement": "Never called.",
+    }
+    return (
+        json.dumps(
+            {
+                "@context": "https://openvex.dev/ns/v0.2.0",
+                "@id": "https://example.org/vex/1",
+                "author": "Ada",
+                "timestamp": "2026-01-02T03:04:05Z",
+                "version": 1,
+                "statements": [statement],
+            }
+        ).encode(),
+        json.dumps(
+            {
+                "bomFormat": "CycloneDX",
+                "specVersion": "1.6",
+                "version": 1,
+                "vulnerabilities": [
+                    {
+                        "id": "CVE-2026-1234",
+                        "analysis": {"state": "not_affected", "justification": "code_not_present", "detail": "Words."},
+                        "affects": [{"ref": "pkg:pypi/django@3.2"}],
+                    }
+                ],
+            }
+        ).encode(),
+    )
 
 
 _OSV = {
@@ -283,7 +328,9 @@ TARGETS: tuple[Target, ...] = (
         (_APK,),
         lambda content: ownership.files_of("lib/apk/db/installed", content),
     ),
-    Target("binary", "signatures of binaries", (_BINARY,), _identify),
+    Target("rpm", "rpm's package database", (database(header("bash", "5.1", "2", files=("/usr/bin/bash",))),), _rpm),
+    Target("binary", "signatures of binaries, Go's and Rust's lists", (_BINARY, go(), rust(CRATES)), _look),
+    Target("vex", "OpenVEX and CycloneDX of strangers", _vex(), vex_documents.read, (InvalidManifest,), is_json=True),
     Target("osv", "OSV records", (json.dumps(_OSV).encode(),), _json(_osv), (osv.InvalidAdvisory,), is_json=True),
     Target("nvd", "records of NVD", (json.dumps(_CVE).encode(),), _json(_nvd), (osv.InvalidAdvisory,), is_json=True),
     Target(

@@ -10,9 +10,9 @@ from registry.building import FileSpec, ImageBuilder
 from scanning.advisories import AdvisoryStore
 from scanning.advisory_sources import SourceKind
 from tests.parts.presence import needs
+from tests.scanning.binaries import CRATES, go, rust
 from tests.scanning.conftest import Laboratory
 from tests.scanning.images import STATUS, Files, debian, dpkg, marks
-from tests.scanning.test_binaries import CRATES, go, rust
 from tests.scanning.test_nvd import NGINX as VULNERABLE_NGINX
 from tests.scanning.test_nvd import V31, cve
 
