@@ -187,7 +187,8 @@ class PublicationActivities:
                     for release in dict.fromkeys(publication.release for publication in publications):
                         at = datetime.now(UTC) if revoked else None
                         await products.withdrawn(session, order.product, release, at)
-                    await watching.set_watched(session, order.product, not revoked)
+                    # what the clocks have revoked comes back when its advisories are withdrawn: that has to be seen
+                    await watching.set_watched(session, order.product, order.by_clock or not revoked)
 
     async def _kept(self, digest: str) -> bytes:
         """A lost blob is the hub's matter, for the operators to restore: it must not end the product's process."""

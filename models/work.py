@@ -156,6 +156,8 @@ class ListingOrder(Message):
     product: str
     status: ListingStatus
     revision: int
+    #: revoked by the clocks of the policy: it comes back when the advisories behind it are withdrawn
+    by_clock: bool = False
 
 
 class SyncDone(Message):

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.addresses import publisher_address
 from models.findings import Severity
 from models.notices import NoticeKind
+from models.products import ListingStatus
 from models.tables import NoticeRow, ProductRow, PublisherRow, SubscriptionRow
 from models.watch_tables import BatchChangeRow, BatchRow, ComponentVulnerabilityRow, ExposureRow, WatchedProductRow
 from models.watching import BatchStatus, ChangeKind, ExposureChange, NewsLine
@@ -272,11 +273,13 @@ async def leave_unmailed(session: AsyncSession, batch: str, at: datetime) -> Non
 
 
 async def for_subscribers(session: AsyncSession, batch: str) -> dict[str, list[Line]]:
-    """What is new or heavier in products that somebody has subscribed to, and has a clock; by product."""
+    """What is new or heavier in products that somebody has subscribed to, and has a clock; by product. What is revoked
+    nobody can pull, so nobody is told of more."""
     subscribed = exists().where(
         col(SubscriptionRow.product) == col(BatchChangeRow.product), col(SubscriptionRow.confirmed_at).is_not(None)
     )
-    harmful = (_HARMFUL, col(BatchChangeRow.severity).in_(WITH_A_CLOCK))
+    shown = col(ProductRow.status) != ListingStatus.REVOKED
+    harmful = (_HARMFUL, col(BatchChangeRow.severity).in_(WITH_A_CLOCK), shown)
     found: dict[str, list[Line]] = defaultdict(list)
     for line in await _lines(session, (BatchChangeRow.batch == batch, *harmful, subscribed), None):
         found[line.product].append(line)

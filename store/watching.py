@@ -93,7 +93,7 @@ async def save_rescan(
 
 
 async def set_watched(session: AsyncSession, product: str, watched: bool) -> None:
-    """A revoked product is not watched. Back in the registry it is stale: much may have come meanwhile."""
+    """What people have revoked is not watched. Back in the registry it is stale: much may have come meanwhile."""
     await session.exec(
         update(WatchedProductRow)
         .where(col(WatchedProductRow.product) == product, col(WatchedProductRow.watched) != watched)

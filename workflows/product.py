@@ -212,8 +212,8 @@ class ProductWorkflow(told_by(ProductSnapshot, *PRODUCT_COMMANDS)):  # type: ign
 
     async def _list(self) -> None:
         """A revoked listing's manifests leave the registry; recovered, they come back."""
-        status = self._state.status
-        order = ListingOrder(product=self._state.id, status=status, revision=self._state.revision)
+        state, status = self._state, self._state.status
+        order = ListingOrder(product=state.id, status=status, revision=state.revision, by_clock=state.by_clock)
         work = asyncio.create_task(persistently(lambda: self._apply(order), self._show))
         await workflow.wait_condition(lambda: work.done() or not self._listing_is_due())
         await cancelled(work)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -16,6 +17,7 @@ from models.content import Track
 from models.images import ImageSource, ReleaseSet
 from models.policy import Keeping
 from models.products import ListingStatus, PublicationOrder
+from models.watch_tables import WatchedProductRow
 from registry.access import SourceRules
 from registry.building import ImageBuilder, push_layout
 from registry.client import HubRepository, RegistryClient
@@ -116,6 +118,16 @@ async def test_revoked_nothing_can_be_pulled_and_recovered_the_same_digests_can(
         assert await there(wharf, release) == await wanted(wharf, release)
         assert [await wharf.hub("free").digest_of_tag(digest) for digest in images] == images
         assert [row.withdrawn_at for row in await wharf.published()] == [None]
+
+
+@pytest.mark.parametrize("by_clock", [True, False])
+async def test_what_the_clocks_have_revoked_is_still_watched(wharf: Wharf, by_clock: bool) -> None:
+    """Its advisories may be withdrawn; what people have revoked comes back by people alone."""
+    await wharf.publishes(*await approved(wharf))
+    await wharf.lists(ListingStatus.REVOKED, by_clock=by_clock)
+    async with wharf.database.session() as session:
+        (watched,) = (await session.exec(select(WatchedProductRow.watched))).all()
+    assert watched is by_clock
 
 
 async def test_a_revocation_takes_older_versions_along(wharf: Wharf) -> None:

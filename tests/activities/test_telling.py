@@ -7,14 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from models.addresses import product_address
 from models.findings import Severity
+from models.products import ListingStatus
 from models.publishers import Role
-from models.tables import NoticeRow, SubscriptionRow
+from models.tables import NoticeRow, ProductRow, SubscriptionRow
 from models.watching import BatchStatus, ChangeKind, ExposureNews
 from models.work import AdvisoryBatch, BatchOrder, Digested, DigestOrder
 from store.database import Database
@@ -153,6 +156,19 @@ async def test_subscribers_learn_how_many_and_the_security_team_what_it_has_to_c
     assert "CVE" not in str(public.payload)
     (asked,) = await hub.tower.mails("class_to_give")
     assert (asked.recipient, titles(asked)) == (sec.id, ["CVE-2026-0003 in pyyaml 5.3"])
+
+
+async def test_subscribers_of_what_is_revoked_are_told_no_more_of_it(hub: Hub) -> None:
+    crane = await hub.product("crane")
+    async with hub.tower.database.transaction() as session:
+        session.add(
+            SubscriptionRow(
+                id="sub", product=crane, address="eve@reader.example", token="t", created_at=MONDAY, confirmed_at=MONDAY
+            )
+        )
+        await session.exec(update(ProductRow).where(col(ProductRow.id) == crane).values(status=ListingStatus.REVOKED))
+    await hub.tower.tells(await hub.batch(CRITICAL_ONE))
+    assert await hub.tower.mails("vulnerabilities_published") == []
 
 
 async def test_a_worker_that_dies_while_telling_is_followed_by_one_that_tells_the_others(hub: Hub) -> None:

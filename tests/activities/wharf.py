@@ -126,8 +126,8 @@ class Wharf:
         submission = submission or self.house.submission
         return PublicationOrder(submission=submission, track=track, content=content, release=release, revision=7)
 
-    async def lists(self, status: ListingStatus) -> None:
-        order = ListingOrder(product=self.house.product, status=status, revision=9)
+    async def lists(self, status: ListingStatus, *, by_clock: bool = False) -> None:
+        order = ListingOrder(product=self.house.product, status=status, revision=9, by_clock=by_clock)
         await ActivityEnvironment().run(self.publication.apply_listing, order)
 
     async def published(self) -> list[PublicationRow]:
