@@ -1,6 +1,6 @@
 """A hundred advisories over many published products of 300 components each, beside `trivy sbom` over all of them.
 
-    python -m benchmarks.rematch [--products 20000] [--sboms 20]      (in full: --products 100000 --sboms 200)
+    python -m benchmarks.rematch [--products 10000] [--sboms 20]      (in full: --products 100000 --sboms 200)
 
 The batch is what an AdvisoryWorkflow's activity `rematch` does: asks the store what has changed, matches what that
 names, finds the products, and writes exposures and what is to be told. The rows of the products are made by
@@ -235,7 +235,7 @@ def run(products: int, sboms: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rematch", description=__doc__)
-    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--sboms", type=int, default=20, help="real runs of trivy")
     arguments = parser.parse_args()
     run(arguments.products, arguments.sboms)
