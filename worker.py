@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -324,12 +325,21 @@ async def running(settings: Settings, queues: Sequence[str] = QUEUES) -> AsyncIt
             yield client
 
 
+def settle_memory() -> None:
+    """What a worker has loaded stays for good: the collector need not look through it again with every thousand objects
+    that a submission makes. A tenth of a worker's time went there."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 async def _serve(settings: Settings, queues: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, queues) as client:
         await start_standing_processes(client, PolicyInForce(settings.policy_place).current().watch)
+        settle_memory()
         log.info("worker ready", queues=list(queues), pid=os.getpid())
         await stop.wait()
         log.info("worker ends: finishing what runs", seconds=GRACE.total_seconds())

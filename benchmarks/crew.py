@@ -24,7 +24,7 @@ from benchmarks.stored import Reports, answer_from
 from desk.hub import connect, open_stores
 from models.addresses import MODERATION_QUEUE, SCANNING_QUEUE, new_id
 from settings import Settings
-from worker import CACHED_WORKFLOWS, VERSION, Collaborators, workers
+from worker import CACHED_WORKFLOWS, VERSION, Collaborators, settle_memory, workers
 from workflows.sandbox import RUNNER
 
 #: what the process says when it polls
@@ -73,6 +73,7 @@ async def serve(side: str, reports: Path, news: int) -> None:
     settings = Settings()
     client = await connect(settings.temporal, identity=f"w{new_id()[:4]}")
     async with product(settings, client, reports) if side == "product" else bare(settings, client, news):
+        settle_memory()
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()
         await stop.wait()
