@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-NAMES = ("journey", "decisions", "restart", "scan", "identify", "advisories", "agreement", "versions", "fuzz")
+NAMES = (
+    *("journey", "decisions", "restart", "scan", "identify", "advisories", "rematch", "watch", "agreement", "versions"),
+    "fuzz",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
