@@ -106,7 +106,8 @@ def translated_back(error: Exception, address: str) -> Exception:
             return NotAllowed(cause.message)
         return ToolFailed(f"{address} failed to answer: {cause}")
     if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-        if "completed" in error.message:
+        # before the question, or while it was on its way
+        if "completed" in error.message or "closing workflow" in error.message:
             return NotAllowed(f"{address} has ended: nothing can be decided on it any more.")
         return NotFound(f"There is no running process {address}.")
     if isinstance(error, RPCTimeoutOrCancelledError) or (

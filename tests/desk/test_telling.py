@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
 from desk.hub import Hub
-from desk.telling import NoAnswer, answered
-from models.errors import NotAllowed
+from desk.telling import NoAnswer, answered, translated_back
+from models.errors import NotAllowed, NotFound
 from models.products import Submitted
 from tests.parts.presence import needs
 
@@ -42,6 +43,17 @@ async def test_without_an_answer_it_is_given_up_and_nothing_waits_on(hub: Hub) -
     with pytest.raises(NoAnswer, match="is a worker running"):
         await answered(hub.client, lost(), patience=2.2, again=lost)
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize(
+    "said", ["workflow execution already completed", "workflow update was aborted by closing workflow"]
+)
+def test_a_process_that_has_ended_meanwhile_is_no_process_that_never_was(said: str) -> None:
+    ended = translated_back(RPCError(said, RPCStatusCode.NOT_FOUND, b""), "submission/s")
+    assert isinstance(ended, NotAllowed)
+    assert "has ended" in str(ended)
+    unknown = translated_back(RPCError("workflow not found for ID: x", RPCStatusCode.NOT_FOUND, b""), "submission/s")
+    assert isinstance(unknown, NotFound)
 
 
 async def test_an_answer_is_not_waited_for_twice(hub: Hub) -> None:
