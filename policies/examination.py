@@ -1,6 +1,8 @@
 """One examination: every rule over everything, one report. Nothing is reported in parts (domain.md)."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,7 +22,7 @@ from policies.image_contents import IMAGE, ImageContext
 from policies.manifest import MANIFEST, ManifestContext
 from policies.profile import PROFILE, ProfileContext
 from policies.release import RELEASE, ReleaseContext
-from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, key_of, sayable
+from policies.rules import LONGEST_EVIDENCE, LONGEST_LINE, Checked, key_of, sayable
 from policies.vulnerabilities import Sighting
 from policies.waivers import apply_waivers
 
@@ -59,66 +61,80 @@ def examine(
     `pictures` by digest, `accepted` keys of findings of an approved iteration. A listing edit brings no images.
     Errors: ToolFailed when an image was not looked at though nothing is wrong with it: no report in parts.
     """
-    findings: list[Finding] = []
-    results: list[RuleResult] = []
-    images: list[ExaminedImage] = []
-    seen: dict[str, set[str]] = {}
-    for checked in (
-        PROFILE.run(ProfileContext(profile, pictures, policy), policy.rules),
-        ELIGIBILITY.run(EligibilityContext(manifest, profile), policy.rules),
-        MANIFEST.run(ManifestContext(manifest, pictures, policy), policy.rules),
-    ):
-        findings += checked.findings
-        results += checked.results
+    found = _Found()
+    found.takes(PROFILE.run(ProfileContext(profile, pictures, policy), policy.rules))
+    found.takes(ELIGIBILITY.run(EligibilityContext(manifest, profile), policy.rules))
+    found.takes(MANIFEST.run(ManifestContext(manifest, pictures, policy), policy.rules))
     if track is Track.VERSION:
         if release is not None:
-            checked = RELEASE.run(ReleaseContext(manifest, release), policy.rules)
-            findings += checked.findings
-            results += checked.results
-        places = _places(release)
-        by_digest = {report.facts.digest: report for report in sorted(reports, key=_age)}
-        if not problems:
-            _demand_all(places, by_digest)
-        for problem in sorted(problems, key=lambda problem: (problem.tier, problem.platform, problem.digest)):
-            findings.append(_unreadable(problem))
-            results.append(RuleResult(rule=READABLE, verdict=Verdict.FAILED, where=findings[-1].where))
-        sightings: list[Sighting] = []
-        for place in places:
-            report = by_digest.get(place.digest)
-            images.append(_image(place, report))
-            if report is None:
-                continue
-            context = ImageContext(report.facts, policy, now, report.components)
-            checked = IMAGE.run(context, policy.rules, place=place.label)
-            findings += checked.findings
-            results += checked.results
-            for finding in checked.findings:
-                seen.setdefault(finding.key, set()).add(place.digest)
-            sightings += [Sighting(found, place.label, place.digest, report.base) for found in report.vulnerabilities]
-        if vulnerabilities.RULE not in policy.rules.off:
-            found = vulnerabilities.to_findings(sightings, policy.gate)
-            findings += found
-            results.append(RuleResult(rule=vulnerabilities.RULE, verdict=_verdict(found)))
-            for sighting in sightings:
-                seen.setdefault(vulnerabilities.key_for(sighting.vulnerability), set()).add(sighting.digest)
+            found.takes(RELEASE.run(ReleaseContext(manifest, release), policy.rules))
+        _look_at_images(found, release, reports, problems, policy, now)
     judged = apply_waivers(
-        _once_each(findings),
+        _once_each(found.findings),
         waivers=waivers,
         accepted=accepted,
         product=product,
         release=release,
         now=now,
-        images=seen,
+        images=found.seen,
     )
     return IterationReport(
-        verdict=_overall(judged, results),
+        verdict=_overall(judged, found.results),
         at=now,
         policy=policy.digest,
         release=release.digest if release else "",
         findings=judged,
-        results=tuple(results),
-        images=tuple(images),
+        results=tuple(found.results),
+        images=tuple(found.images),
     )
+
+
+@dataclass
+class _Found:
+    """What an examination has found so far. `seen`: key of a finding -> digests of the images that have it."""
+
+    findings: list[Finding] = field(default_factory=list)
+    results: list[RuleResult] = field(default_factory=list)
+    images: list[ExaminedImage] = field(default_factory=list)
+    seen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def takes(self, checked: Checked, image: str = "") -> None:
+        self.findings += checked.findings
+        self.results += checked.results
+        if image:
+            for finding in checked.findings:
+                self.seen[finding.key].add(image)
+
+
+def _look_at_images(
+    found: _Found,
+    release: ReleaseSet | None,
+    reports: Sequence[ImageReport],
+    problems: Sequence[ImageProblem],
+    policy: HubPolicy,
+    now: datetime,
+) -> None:
+    places = _places(release)
+    by_digest = {report.facts.digest: report for report in sorted(reports, key=_age)}
+    if not problems:
+        _demand_all(places, by_digest)
+    for problem in sorted(problems, key=lambda problem: (problem.tier, problem.platform, problem.digest)):
+        unreadable = _unreadable(problem)
+        failed = RuleResult(rule=READABLE, verdict=Verdict.FAILED, where=unreadable.where)
+        found.takes(Checked((unreadable,), (failed,)))
+    sightings: list[Sighting] = []
+    for place in places:
+        report = by_digest.get(place.digest)
+        found.images.append(_image(place, report))
+        if report is not None:
+            context = ImageContext(report.facts, policy, now, report.components)
+            found.takes(IMAGE.run(context, policy.rules, place=place.label), place.digest)
+            sightings += [Sighting(one, place.label, place.digest, report.base) for one in report.vulnerabilities]
+    if vulnerabilities.RULE not in policy.rules.off:
+        known = vulnerabilities.to_findings(sightings, policy.gate)
+        found.takes(Checked(known, (RuleResult(rule=vulnerabilities.RULE, verdict=_verdict(known)),)))
+        for sighting in sightings:
+            found.seen[vulnerabilities.key_for(sighting.vulnerability)].add(sighting.digest)
 
 
 def outcome_of(report: IterationReport) -> Outcome:

@@ -9,6 +9,7 @@ machine, failed where the environment variable CI is set - a part that is missin
         require("postgresql")
 """
 
+import functools
 import os
 import shutil
 import sys
@@ -61,7 +62,10 @@ PARTS = {
     "trivy": Part(lambda: program("trivy"), LOCKED),
     "node-semver": Part(lambda: program("node") and semver_package(), DEBIAN),
     "rpm": Part(lambda: program("rpm"), DEBIAN),
-    "dpkg-deb": Part(lambda: program("dpkg-deb"), "it is part of every Debian"),
+    **{
+        name: Part(functools.partial(program, name), "it is part of every Debian")
+        for name in ("dpkg", "dpkg-deb", "setpriv", "prlimit")
+    },
 }
 
 

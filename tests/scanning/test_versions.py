@@ -1,7 +1,6 @@
 """Versions are in the order of their own tools: dpkg, apk, rpm, node's semver, packaging, and the others' rules."""
 
 import random
-import shutil
 import subprocess
 from itertools import pairwise, product
 from pathlib import Path
@@ -15,13 +14,13 @@ from univers.versions import RpmVersion
 
 from scanning.version_keys import InvalidVersion, base_of, version_key
 from scanning.versions import compare
+from tests.parts.presence import needs
 
 #: one ecosystem of each kind of version, and one that nobody knows
 ECOSYSTEMS = (
     *("Debian:12", "Alpine:v3.20", "Rocky Linux:9", "PyPI", "npm", "Go", "NuGet", "Packagist", "Maven", "RubyGems"),
     "Somewhere",
 )
-needs_dpkg = pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not on this machine")
 
 PIECES = (
     *("0", "1", "2", "9", "10", "05", "00", "2024", ".", ".", ".", "-", "-", "_", "~", "+", ":", "^", "a", "b", "z"),
@@ -183,7 +182,7 @@ def dpkg_says(pairs: list[tuple[str, str, str]]) -> list[str]:
     ).stdout.splitlines()
 
 
-@needs_dpkg
+@needs("dpkg")
 def test_debian_versions_are_in_the_order_of_dpkg() -> None:
     """Sorted by our key, each is older than or the same as its neighbour says dpkg: so are all half a million pairs."""
     keyed = sorted((version_key("Debian", version), version) for version in debian_versions(1000, seed=7))
@@ -192,7 +191,7 @@ def test_debian_versions_are_in_the_order_of_dpkg() -> None:
     assert dpkg_says(pairs) == []
 
 
-@needs_dpkg
+@needs("dpkg")
 def test_what_dpkg_refuses_is_no_debian_version_and_what_it_takes_is_one() -> None:
     chance = random.Random(8)  # noqa: S311
     texts = {"".join(chance.choice("00192az.+~:-_é") for _ in range(chance.randint(1, 6))) for _ in range(200)}
