@@ -26,9 +26,17 @@ from desk.folder import read_file
 from desk.hub import Hub, open_database, open_hub
 from desk.recorded import recorded
 from models.addresses import new_id, publisher_address
-from models.base import digest_of
-from models.commands import ApprovePublisher, AskInformation, Command, DeclinePublisher, DeferPublisher, GiveInformation
-from models.errors import InvalidManifest, Problem
+from models.base import canonical_json, digest_of
+from models.commands import (
+    ApprovePublisher,
+    AskInformation,
+    ChangeProfile,
+    Command,
+    DeclinePublisher,
+    DeferPublisher,
+    GiveInformation,
+)
+from models.errors import InvalidManifest, NotAllowed, NotFound, Problem
 from models.publishers import ApplicationSnapshot, ApplicationStatus, PublisherProfile
 from policies import words
 from store import people, publishers, trail
@@ -37,6 +45,12 @@ app = typer.Typer(no_args_is_help=True, help="Publishers: apply once, be verifie
 app.add_typer(members.app, name="members")
 
 Id = Annotated[str, typer.Argument(help="Id or short name of the publisher.")]
+Name = Annotated[str, typer.Option(help="Legal name, where it changes.")]
+Website = Annotated[str, typer.Option(help="Address of the website, where it changes.")]
+Phone = Annotated[str, typer.Option(help="Phone number, where it changes.")]
+Email = Annotated[str, typer.Option(help="Address that gets all mail, where it changes.")]
+Country = Annotated[str, typer.Option(help="ISO code of the phone number's country, where it changes.")]
+Icon = Annotated[Path | None, typer.Option(help="Another picture.")]
 
 
 class Verdict(StrEnum):
@@ -114,10 +128,67 @@ async def answer(
     publisher: Id,
     actor: Actor,
     text: Annotated[str, typer.Option("--text", help="The answer to the moderators' question.")],
+    name: Name = "",
+    website: Website = "",
+    phone: Phone = "",
+    email: Email = "",
+    country: Country = "",
+    icon: Icon = None,
     json_: Json = False,
 ) -> None:
-    """Answer the moderators' question about an application."""
-    await _tell(publisher, actor, GiveInformation, text, json_)
+    """Answer the moderators' question about an application, and correct its profile where it is wrong."""
+    said = {"legal_name": name, "website": website, "phone": phone, "email": email, "country": country}
+    await _amend(publisher, actor, GiveInformation, text, said, icon, json_)
+
+
+@app.command()
+@runs
+async def change(
+    publisher: Id,
+    actor: Actor,
+    name: Name = "",
+    website: Website = "",
+    phone: Phone = "",
+    email: Email = "",
+    country: Country = "",
+    icon: Icon = None,
+    json_: Json = False,
+) -> None:
+    """Change the profile of an approved publisher. What is not named stays as it is."""
+    said = {"legal_name": name, "website": website, "phone": phone, "email": email, "country": country}
+    if not any(said.values()) and icon is None:
+        raise NotAllowed("Nothing would change: name what changes, as --website or --icon.")
+    await _amend(publisher, actor, ChangeProfile, "", said, icon, json_)
+
+
+async def _amend(
+    publisher: str,
+    actor: str,
+    kind: type[ChangeProfile] | type[GiveInformation],
+    text: str,
+    said: dict[str, str],
+    icon: Path | None,
+    json_: bool,
+) -> None:
+    """`said` are fields of the profile, empty where they stay."""
+    changes = {field: value for field, value in said.items() if value}
+    if not changes and icon is None:
+        await _tell(publisher, actor, kind, text, json_)
+        return
+    async with open_hub(load_settings()) as hub:
+        async with hub.database.session() as session:
+            person = await people.get(session, actor)
+            row = await publishers.get(session, publisher)
+            profile = await publishers.profile(session, row.profile)
+        if profile is None:
+            raise NotFound(f"The profile of {publisher} is not in the database.")
+        picture = _picture(hub, icon) if icon else await hub.blobs.get(profile.icon)
+        amended = profile.model_copy(update=changes | {"icon": digest_of(picture)})
+        digest = digest_of(canonical_json(amended))
+        command = kind(id=f"{kind.act}-{new_id()}", actor=person.id, text=text, profile=digest)
+        snapshot = await desk.amend(hub, row.id, amended, picture, command)
+        await recorded(hub, snapshot)
+    show(snapshot, json_)
 
 
 async def _tell(publisher: str, actor: str, kind: type[Command], text: str, json_: bool) -> None:

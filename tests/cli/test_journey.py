@@ -41,6 +41,36 @@ async def listed(hub: Hub, product: str, status: ListingStatus) -> None:
     await eventually(is_so)
 
 
+async def is_verified(hub: Hub, shell: Shell, submit: tuple[str, ...]) -> None:
+    # nobody submits for a publisher that is not verified, and nobody verifies an address that is not confirmed
+    verify = ("publisher", "verify", "harbour-ledgers", "--as", MODERATOR)
+    assert "confirm_email" in await shell.refused(*verify)
+    for more in ((), ("--dry-run",)):
+        assert "not verified yet" in await shell.refused(*submit, *more)
+    await confirm_address(hub, ADA)
+    asked = await shell.json(
+        "publisher", "verify", "harbour-ledgers", "ask", "--as", MODERATOR, "--text", "Who are you?"
+    )
+    assert asked["status"] == "more_information"
+    answer = ("publisher", "answer", "harbour-ledgers", "--as", ADA, "--text", "A harbour.")
+    wrong = await shell(*answer, "--website", "ftp://harbour-ledgers.example", status=1)
+    assert "website" in wrong.stderr
+    answered = await shell.json(*answer, "--website", "https://ledgers.harbour-ledgers.example")
+    assert answered["status"] == "submitted"
+    assert "approved · turn: the publisher's" in (await shell(*verify)).stdout
+    shown = await shell.json("publisher", "show", "harbour-ledgers")
+    assert shown["publisher"]["members"] == [ADA]
+    assert {event["event"] for event in shown["events"]} >= {"apply", "confirm_email", "ask_information"}
+    assert shown["publisher"]["profile"]["website"] == "https://ledgers.harbour-ledgers.example"
+    assert "Who are you?" in (await shell("publisher", "show", "harbour-ledgers")).stdout
+    assert "harbour-ledgers" in (await shell("publisher", "list", "--status", "approved")).stdout
+    change = ("publisher", "change", "harbour-ledgers", "--as", ADA)
+    assert "name what changes" in await shell.refused(*change)
+    await shell.json(*change, "--phone", "+49 30 901821")
+    profile = (await shell.json("publisher", "show", "harbour-ledgers"))["publisher"]["profile"]
+    assert (profile["phone"], profile["website"]) == ("+49 30 901821", "https://ledgers.harbour-ledgers.example")
+
+
 async def test_a_product_is_applied_for_submitted_mended_published_held_revoked_and_recovered(
     hub: Hub, hub_shell: Shell, tmp_path: Path
 ) -> None:
@@ -54,26 +84,8 @@ async def test_a_product_is_applied_for_submitted_mended_published_held_revoked_
     folder = write_sample(tmp_path / "ledger", product="Ledger")
     with_sources(folder, layout(tmp_path / "images", "1.0", user="", packages=OLD))
 
-    # nobody submits for a publisher that is not verified, and nobody verifies an address that is not confirmed
-    verify = ("publisher", "verify", "harbour-ledgers", "--as", MODERATOR)
-    assert "confirm_email" in await shell.refused(*verify)
     submit = ("submit", "ledger", "--as", ADA)
-    for more in ((), ("--dry-run",)):
-        assert "not verified yet" in await shell.refused(*submit, *more)
-    await confirm_address(hub, ADA)
-    asked = await shell.json(
-        "publisher", "verify", "harbour-ledgers", "ask", "--as", MODERATOR, "--text", "Who are you?"
-    )
-    assert asked["status"] == "more_information"
-    answered = await shell.json("publisher", "answer", "harbour-ledgers", "--as", ADA, "--text", "A harbour.")
-    assert answered["status"] == "submitted"
-    assert "approved · turn: the publisher's" in (await shell(*verify)).stdout
-    shown = await shell.json("publisher", "show", "harbour-ledgers")
-    assert shown["publisher"]["members"] == [ADA]
-    assert {event["event"] for event in shown["events"]} >= {"apply", "confirm_email", "ask_information"}
-    assert "Who are you?" in (await shell("publisher", "show", "harbour-ledgers")).stdout
-    assert "harbour-ledgers" in (await shell("publisher", "list", "--status", "approved")).stdout
-
+    await is_verified(hub, shell, submit)
     assert (await shell.json(*submit, "--dry-run"))["blocking"] == 0
     submitted = await shell.json(*submit)
     assert (submitted["product"], submitted["number"]) == ("ledger", 1)
