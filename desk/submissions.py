@@ -1,6 +1,5 @@
 """A submission, brought to the desk: checked, stored, and handed to its product's process."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -243,8 +242,3 @@ async def store_waiver(hub: Hub, waiver: Waiver) -> str:
     content = canonical_json(waiver)
     await hub.blobs.put(content)
     return digest_of(content)
-
-
-def open_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that hold an item up."""
-    return [finding for finding in findings if finding.blocks]

@@ -84,10 +84,6 @@ class NotFound(Permanent):
     """No such publisher, product, submission, person or notice."""
 
 
-class MailRefused(Permanent):
-    """The mail server said no for good (5xx)."""
-
-
 class ToolFailed(WharfingerError):
     """A tool of the hub (scanner, registry, mail server) failed: the hub's matter, retried, never a failed check."""
 
@@ -103,7 +99,6 @@ PERMANENT_ERRORS: tuple[str, ...] = (
     "ImageTooLarge",
     "NotAllowed",
     "NotFound",
-    "MailRefused",
 )
 
 #: Errors of the publisher's making that onboarding and scanning turn into findings.

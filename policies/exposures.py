@@ -83,11 +83,6 @@ def _weights(standing: Standing) -> tuple[int, bool, bool, bool]:
     return _WEIGHT[standing.severity], bool(standing.fixed_version), not standing.inherited, standing.exploited
 
 
-def is_penalty(kind: ChangeKind, severity: Severity) -> bool:
-    """Whether a clock may start by it: only these count towards a mass change."""
-    return kind is not ChangeKind.RETRACTED and severity in WITH_A_CLOCK
-
-
 def changes_to_tell(
     kind: ChangeKind, key: str, was: Severity | None, standing: Standing, *, stands: bool
 ) -> tuple[ExposureChange, ...]:

@@ -1,7 +1,5 @@
 """How a product stands to a vulnerability, and what a new look changes in that."""
 
-from itertools import product as every
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +15,6 @@ from policies.exposures import (
     compared,
     component_of,
     exposure_key,
-    is_penalty,
     standing_of,
 )
 from policies.vulnerabilities import key_for
@@ -116,11 +113,6 @@ def test_a_process_is_told_of_what_has_a_clock_and_of_nothing_else() -> None:
     assert told(retracted, minor, minor, stands=False) == []
     # it was new in this batch, and a later one has mended it before it was told
     assert told(new, None, critical, stands=False) == [(retracted, critical)]
-
-
-def test_only_what_starts_a_clock_makes_a_mass_change() -> None:
-    penalties = {(kind, severity) for kind, severity in every(ChangeKind, Severity) if is_penalty(kind, severity)}
-    assert penalties == set(every((ChangeKind.NEW, ChangeKind.ESCALATED), (Severity.CRITICAL, Severity.MAJOR)))
 
 
 @pytest.mark.parametrize(
