@@ -117,6 +117,10 @@ class Population:
                 for place, unit in enumerate(self.units, 1)
             ),
         )
+        yield from self._shipped(range(self.products))
+
+    def _shipped(self, numbers: range) -> Iterator[tuple[str, Sequence[str], Iterable[Row]]]:
+        """What is in the images, which products have them, and what was known against some before."""
         sets = BASES + RUNTIMES
         yield "component_set", ("id", "digest"), ((n, f"{n:064x}") for n in range(1, sets + self.products + 1))
         yield "component_set_member", ("component", "component_set"), sorted(self._members())
